@@ -1,0 +1,276 @@
+"""What a decision may know of the library at a moment: people, roles, branches, delegations, calendar, claims.
+
+`Register` is folded from the log, fact by fact, and kept in memory. `Library` is one decision's view of it: it answers
+for one moment and one policy version, and notes every scope it was asked about, so that the record can be made
+conditional on exactly those not having changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from domain.calendar import Calendar
+from domain.delegation import Delegated, DelegationEnded
+from domain.directory import FriendsRoleDeclared, OfPerson, Person
+from domain.facts import Act, Authority, Envelope, Fact, Refused
+from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
+from domain.policy import Decides, Policy, Role, policy_on_record
+from domain.policy_adoption import PolicyAdopted
+
+AT_WORK_IN_HEADQUARTERS = {
+    Role.EXECUTIVE_DIRECTOR,
+    Role.MARKETING_AND_ACCESS_COORDINATOR,
+    Role.YOUTH_SERVICES_COORDINATOR,
+    Role.HEADQUARTERS_STAFF,
+    Role.HELPDESK,
+}
+# The order in which someone's several roles are named when nothing says which one they act in.
+BY_RANK = list(Role)
+
+
+class Register:
+    """Everything the log has said of the library so far, up to `position`."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.people: dict[str, Person] = {}
+        self.friends: dict[str, bool] = {}
+        self.policies: list[tuple[PolicyAdopted, Policy]] = []
+        self.calendar: Calendar | None = None
+        self.delegations: dict[str, Delegated] = {}
+        self.claims: dict[str, str] = {}
+        self._by_role: dict[str, dict[Role, list[Person]]] = {}
+
+    def by_role(self, policy: Policy) -> dict[Role, list[Person]]:
+        """Everyone whose position gives a role under this policy, by role and then by id."""
+        if policy.version not in self._by_role:
+            found: dict[Role, list[Person]] = {role: [] for role in Role}
+            for _, person in sorted(self.people.items()):
+                for role in policy.roles_of(person.position):
+                    found[role].append(person)
+            self._by_role[policy.version] = found
+        return self._by_role[policy.version]
+
+    def evolve(self, envelope: Envelope, fact: Fact, log_position: int) -> None:
+        for key in envelope.releases:
+            self.claims.pop(key, None)
+        for key in envelope.claims:
+            self.claims[key] = envelope.case
+        self._learn(fact)
+        self.position = log_position
+
+    def _learn(self, fact: Fact) -> None:
+        match fact:
+            case OfPerson(person=person):
+                self.people[person.id] = person
+                self._by_role.clear()
+            case FriendsRoleDeclared(person=person_id, administers=administers):
+                self.friends[person_id] = administers
+            case PolicyAdopted(text=text):
+                self.policies.append((fact, policy_on_record(text)))
+            case CalendarAdopted(calendar=calendar):
+                self.calendar = calendar
+            case BranchClosed(closure=closure) if self.calendar is not None:
+                self.calendar = self.calendar.with_closure(closure)
+            case ClosureLifted(closure=closure_id) if self.calendar is not None:
+                self.calendar = self.calendar.without_closure(closure_id)
+            case Delegated(delegation=delegation):
+                self.delegations[delegation] = fact
+            case DelegationEnded(delegation=delegation):
+                self.delegations.pop(delegation, None)
+            case _:
+                pass
+
+
+class Library:
+    """One decision's view. `at` is the decision's moment; `version` the policy version a running case began under."""
+
+    def __init__(self, register: Register, at: datetime, version: str = "") -> None:
+        self._register, self.at, self._version = register, at, version
+        self.read: set[str] = set()
+
+    # the policy
+
+    @cached_property
+    def policy(self) -> Policy:
+        self.read.add("policy")
+        for adopted, policy in reversed(self._register.policies):
+            if self._version == adopted.version or (not self._version and adopted.effective <= self._day(policy)):
+                return policy
+        raise Refused("PR-19", "no version of the policy is in force", "adopt a policy whose effective date has come")
+
+    def has_a_policy(self) -> bool:
+        self.read.add("policy")
+        return bool(self._register.policies)
+
+    def adopted(self, version: str) -> str | None:
+        """The hash of the text adopted under this version name, if any."""
+        self.read.add("policy")
+        return next((each.sha256 for each, _ in self._register.policies if each.version == version), None)
+
+    def policy_version(self) -> str:
+        """The version the decision was made under; empty before the founding."""
+        return self.policy.version if self.in_force() else ""
+
+    def in_force(self) -> bool:
+        return any(adopted.effective <= self._day(policy) for adopted, policy in self._register.policies)
+
+    def _day(self, policy: Policy) -> date:
+        return self.at.astimezone(ZoneInfo(policy.calendar.timezone)).date()
+
+    # the calendar
+
+    @property
+    def calendar(self) -> Calendar:
+        self.read.add("calendar")
+        return self._register.calendar or self.policy.calendar
+
+    def has_a_calendar(self) -> bool:
+        self.read.add("calendar")
+        return self._register.calendar is not None
+
+    def closed_by(self, closure: str) -> str | None:
+        return next((each.place for each in self.calendar.closures if each.id == closure), None)
+
+    # people and roles
+
+    def person(self, id_: str) -> Person | None:
+        self.read.add(f"person:{id_}")
+        return self._register.people.get(id_)
+
+    def is_active(self, id_: str) -> bool:
+        person = self.person(id_)
+        return person is not None and self._works_today(person)
+
+    def _works_today(self, person: Person) -> bool:
+        return person.employed_on(self._today)
+
+    @cached_property
+    def _today(self) -> date:
+        return self._day(self.policy)
+
+    def place_of(self, id_: str) -> str:
+        person = self.person(id_)
+        return person.branch if person else ""
+
+    @cached_property
+    def headquarters(self) -> str:
+        return next(id_ for id_, place in self.policy.places.items() if place.kind == "headquarters")
+
+    def at_headquarters(self, id_: str) -> bool:
+        """On the staff of headquarters: the board's delegate and auditors sit there too, but do not do its work."""
+        return self.place_of(id_) == self.headquarters and bool(self.roles(id_) & AT_WORK_IN_HEADQUARTERS)
+
+    def roles(self, id_: str) -> frozenset[Role]:
+        """The roles someone holds now, from the position HR says they have. Nobody inactive holds any (PR-4)."""
+        person = self.person(id_)
+        if person is None or not self._works_today(person):
+            return frozenset()
+        return self.policy.roles_of(person.position)
+
+    def holders(self, role: Role, place: str = "") -> tuple[str, ...]:
+        """Who holds a role now (at a place, where one is named), in a fixed order."""
+        self.read.add("staff")
+        having = self._register.by_role(self.policy)[role]
+        return tuple(each.id for each in having if (not place or each.branch == place) and self._works_today(each))
+
+    def friends_administrator(self, id_: str) -> bool:
+        self.read.add(f"person:{id_}")
+        return self._register.friends.get(id_, False)
+
+    def standing(self, id_: str, role: Role | None = None) -> Authority:
+        """In which capacity someone acts: the role asked for, else the foremost of their own."""
+        held = sorted(self.roles(id_), key=BY_RANK.index)
+        chosen = role or (held[0] if held else None)
+        return Authority(role=chosen.value if chosen else "", place=self.place_of(id_))
+
+    # who stands in for whom
+
+    def delegations(self) -> Iterable[Delegated]:
+        self.read.add("delegations")
+        return [each for each in self._register.delegations.values() if each.until > self.at]
+
+    def delegation(self, id_: str) -> Delegated | None:
+        self.read.add("delegations")
+        return self._register.delegations.get(id_)
+
+    def stands_in_for(self, person: str, process: str) -> tuple[str, ...]:
+        """Those on whose behalf this person may act now, the chain followed back to who gave it first."""
+        found: list[str] = []
+        edge = {person}
+        while edge := {
+            each.giver for each in self.delegations() if each.to in edge and each.holds(process, self.at)
+        } - {*found, person}:
+            found.extend(sorted(edge))
+        return tuple(found)
+
+    def delegates_of(self, person: str, process: str) -> tuple[str, ...]:
+        found: list[str] = []
+        edge = {person}
+        while edge := {
+            each.to for each in self.delegations() if each.giver in edge and each.holds(process, self.at)
+        } - {*found, person}:
+            found.extend(sorted(edge))
+        return tuple(found)
+
+    # authority
+
+    def only(self, role: Role, act: Act, clause: str, to: str, process: str = "", place: str = "") -> Authority:
+        """The authority of a holder of this role (or of their delegate), or the refusal that says who holds it."""
+        if role in self.roles(act.person) and (not place or self.place_of(act.person) == place):
+            return self.standing(act.person, role)
+        if process:
+            for giver in self.stands_in_for(act.person, process):
+                if self.is_active(act.person) and giver in self.holders(role, place):
+                    return Authority(role=role.value, place=self.place_of(giver), on_behalf_of=giver)
+        raise Refused(
+            clause,
+            f"only the {title(role)} may {to}",
+            f"ask the {title(role)}: {', '.join(self.holders(role, place)) or 'the post is vacant'}",
+        )
+
+    def authority_to_decide(self, act: Act, process: str, place: str, parties: Iterable[str], clause: str) -> Authority:
+        """The authority under which the sender may decide this request now. No party to it ever has one."""
+        parties = set(parties)
+        role, where, _ = self.who_decides(process, place, parties)
+        if act.person in parties:
+            raise Refused(
+                clause,
+                f"{act.person} asked for this or edited it, and nobody decides on their own request",
+                f"leave the decision to the {title(role)}: {', '.join(self.holders(role, where)) or 'vacant'}",
+            )
+        authority = self.only(role, act, clause, to=f"decide on {process.replace('_', ' ')}", process=process, place=where)
+        if authority.on_behalf_of in parties:
+            raise Refused(clause, f"{act.person} stands in for a party to the request", f"ask another {title(role)}")
+        return authority
+
+    def decides(self, process: str) -> Decides:
+        return self.policy.decides[process]
+
+    def who_decides(self, process: str, place: str, not_these: Iterable[str]) -> tuple[Role, str, tuple[str, ...]]:
+        """Role, place and persons who decide now: the stand-in where the post is vacant or its holder is a party."""
+        rule, parties = self.decides(process), set(not_these)
+        where = place if rule.by is Role.BRANCH_MANAGER else ""
+        holders = [each for each in self.holders(rule.by, where) if each not in parties]
+        if holders or rule.stands_in is None:
+            return rule.by, where, self._with_delegates(holders, process, parties)
+        stand_ins = [each for each in self.holders(rule.stands_in) if each not in parties]
+        return rule.stands_in, "", self._with_delegates(stand_ins, process, parties)
+
+    def _with_delegates(self, holders: list[str], process: str, parties: set[str]) -> tuple[str, ...]:
+        delegates = [d for holder in holders for d in self.delegates_of(holder, process) if self.is_active(d)]
+        return tuple(dict.fromkeys([*holders, *(each for each in delegates if each not in parties)]))
+
+    # what other cases hold
+
+    def holder_of(self, claim: str) -> str | None:
+        self.read.add(f"claim:{claim}")
+        return self._register.claims.get(claim)
+
+
+def title(role: Role) -> str:
+    return role.value.replace("_", " ").title().replace(" And ", " and ")
+

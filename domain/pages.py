@@ -1,0 +1,15 @@
+"""Every process by its stem: where a command is decided and a case is folded."""
+
+from domain.account_creation import ACCOUNT_CREATION
+from domain.delegation import DELEGATION
+from domain.directory import DIRECTORY
+from domain.facts import Page
+from domain.founding import FOUNDING
+from domain.opening_hours import OPENING_HOURS
+from domain.policy_adoption import POLICY
+
+PAGES: dict[str, Page] = {
+    page.name: page for page in (ACCOUNT_CREATION, DELEGATION, DIRECTORY, FOUNDING, OPENING_HOURS, POLICY)
+}
+# Processes whose every case is a workflow of its own; the others keep one stream for the whole library.
+CASE_PROCESSES = (ACCOUNT_CREATION.name,)
