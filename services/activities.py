@@ -1,0 +1,98 @@
+"""The ledger as a case's workflow reaches it: record what arrived, let time pass, catch up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from uuid import uuid5
+
+from temporalio import activity
+
+from domain.facts import Malformed, Recorded
+from domain.waiting import LetTimePass
+from services.credentials import Unproven
+from services.ledger import EVENT_IDS, TIMER, Answer, Ledger, unproven_refusal
+from services.submissions import Submission, parse_submission
+from workflows.messages import CATCH_UP, LET_TIME_PASS, RECORD, Ask, FactOfCase, Told
+
+OTHER_CASE = "the message is for another case"
+
+
+class LedgerActivities:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @activity.defn(name=RECORD)
+    def record(self, ask: Ask) -> Told:
+        """An answer for each submission. Malformed and unproven ones are values too: nothing here is retried for them."""
+        unproven: Counter[tuple[str, str]] = Counter()
+        malformed = ask.malformed
+        answers = []
+        for payload in ask.submissions:
+            try:
+                answers.append(self._submit(parse_submission(payload), ask.case, unproven))
+            except Malformed as error:
+                malformed += 1
+                answers.append(as_malformed(error))
+        for (asked, because), times in unproven.items():
+            self._ledger.refuse_unproven(ask.case, asked, because, times)
+        if malformed:
+            self._ledger.count_malformed(ask.case, malformed)
+        return Told(answers=answers, facts=self._facts_after(ask))
+
+    @activity.defn(name=LET_TIME_PASS)
+    def let_time_pass(self, ask: Ask) -> Told:
+        """Whatever is due by the ledger's own clock becomes a fact; whoever calls this can hasten nothing."""
+        info = activity.info()
+        state, _ = self._ledger.read_on(ask.case)
+        id_ = str(uuid5(EVENT_IDS, f"{ask.case}/time/{state.position}"))
+        self._ledger.submit_own(LetTimePass(), ask.case, TIMER, id_, ask.case, info.workflow_run_id or "")
+        return Told(facts=self._facts_after(ask))
+
+    @activity.defn(name=CATCH_UP)
+    def catch_up(self, ask: Ask) -> Told:
+        self._ledger.read_on(ask.case)
+        return Told(facts=self._facts_after(ask))
+
+    def _submit(self, submission: Submission, case: str, unproven: Counter[tuple[str, str]]) -> dict[str, Any]:
+        try:
+            if submission.case != case:
+                raise Unproven(OTHER_CASE)
+            answer = self._ledger.submit(submission, case, activity.info().workflow_run_id or "")
+            return as_answer(answer)
+        except Unproven as error:
+            unproven[kind_of(submission), str(error)] += 1
+            return as_answer(Answer(refusal=unproven_refusal(str(error)), unproven=True))
+
+    def _facts_after(self, ask: Ask) -> list[FactOfCase]:
+        return [as_fact_of_case(each) for each in self._ledger.facts_after(ask.case, ask.after)]
+
+    def all(self) -> list[Any]:
+        return [self.record, self.let_time_pass, self.catch_up]
+
+
+def as_fact_of_case(recorded: Recorded) -> FactOfCase:
+    envelope = recorded.envelope
+    return FactOfCase(kind=envelope.kind, fact=envelope.fact, position=envelope.position, policy=envelope.policy)
+
+
+def as_answer(answer: Answer) -> dict[str, Any]:
+    """What the sender is told: which facts were recorded, or which clauses stand against it."""
+    if answer.refusal:
+        return {"refused": answer.refusal.as_json(), "unproven": answer.unproven, "log_position": answer.position}
+    recorded = [
+        {"kind": each.envelope.kind, "event_id": each.envelope.event_id, "position": each.envelope.position}
+        for each in answer.facts
+    ]
+    return {"recorded": recorded, "log_position": answer.position}
+
+
+def as_malformed(error: Malformed) -> dict[str, Any]:
+    return {"malformed": {"field": error.field, "message": error.message, "would_pass": error.would_pass}}
+
+
+def kind_of(submission: Submission) -> str:
+    try:
+        return submission.command().kind
+    except Malformed:
+        return "unknown"

@@ -1,0 +1,71 @@
+"""The worker: runs the workflows and, for them, the ledger's activities; beside it the reconciler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from services.activities import LedgerActivities
+from services.clock import SystemClock
+from services.door import door_key
+from services.ledger import Ledger
+from services.reconciler import Reconciler
+from services.settings import Settings
+from workflows.catalogue import WORKFLOWS
+
+THREADS = 16
+TRY_AGAIN_SECONDS = 1.0
+# read once by the process instead of once for each workflow: none of them keeps anything between runs
+SHARED_MODULES = ("domain", "pydantic", "pydantic_core", "holidays", "workflows.messages")
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*SHARED_MODULES)
+    )
+
+
+def worker_of(client: Client, ledger: Ledger, task_queue: str, threads: int = THREADS) -> Worker:
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=list(WORKFLOWS.values()),
+        activities=LedgerActivities(ledger).all(),
+        activity_executor=ThreadPoolExecutor(threads, thread_name_prefix="ledger"),
+        workflow_runner=sandbox(),
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        max_concurrent_local_activities=threads,
+    )
+
+
+async def connected(settings: Settings) -> Client:
+    return await Client.connect(
+        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
+    )
+
+
+async def until_it_answers(connect: Callable[[], Awaitable[Client]]) -> Client:
+    while True:
+        try:
+            return await connect()
+        except (RPCError, RuntimeError, OSError):
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    client = await until_it_answers(lambda: connected(settings))
+    ledger = Ledger(settings.recorder_url, SystemClock(), door_key(settings).verifier(), pool_size=THREADS)
+    reconciler = Reconciler(client, ledger, settings.task_queue)
+    try:
+        async with worker_of(client, ledger, settings.task_queue):
+            await reconciler.run(stop)
+    finally:
+        ledger.close()
