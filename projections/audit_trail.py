@@ -1,0 +1,124 @@
+"""What happened, who did it, in which capacity, on what proof, under which clause? One row for each event of the log.
+
+Every field of the envelope, with the account and the persons it is about and a plain sentence. It reads the stored bytes
+as they are, so that no event that has been renamed since can stop it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, LiteralString
+
+from psycopg import Cursor
+from psycopg.rows import DictRow
+from psycopg.sql import SQL
+from pydantic_core import to_json
+
+from domain.account_creation import claim
+from domain.attempts import AttemptRefused, AttemptsSuppressed
+from projections.folding import process_of
+from projections.projection import Logged, Projection
+from projections.sentences import what_happened
+
+REFUSED = {AttemptRefused.kind, AttemptsSuppressed.kind}
+ONE_PERSON = ("person", "administrator", "giver", "by")
+SEVERAL_PERSONS = ("persons", "before", "administrators", "posters")
+COLUMNS = (
+    "log_position", "recorded_at", "event_id", "v", "case_id", "stream", "position", "process", "kind", "what", "refused",
+    "at", "occurred_at", "actor_kind", "actor", "on_behalf_of", "role", "place", "proven_by", "channel", "command_id",
+    "cause", "correlation", "policy", "read_up_to", "clauses", "claims", "releases", "touches", "workflow", "run",
+    "account", "person", "persons", "fact", "command",
+)  # fmt: skip
+
+
+class AuditTrail(Projection):
+    name = "audit_trail"
+    tables: ClassVar[dict[str, LiteralString]] = {
+        "audit_trail": """
+            log_position bigint not null, recorded_at timestamptz not null, event_id text not null, v integer not null,
+            case_id text not null, stream text not null, position bigint not null, process text not null,
+            kind text not null, what text not null, refused boolean not null,
+            at timestamptz not null, occurred_at timestamptz not null, actor_kind text not null, actor text not null,
+            on_behalf_of text not null, role text not null, place text not null, proven_by text not null,
+            channel text not null, command_id text not null, cause text not null, correlation text not null,
+            policy text not null, read_up_to bigint not null, clauses text[] not null, claims text[] not null,
+            releases text[] not null, touches text[] not null, workflow text not null, run text not null,
+            account text not null, person text not null, persons text[] not null, fact json not null, command json"""
+    }
+    indexes = (
+        ("audit_trail", "(log_position)"),
+        ("audit_trail", "(case_id, log_position)"),
+        ("audit_trail", "(actor, log_position)"),
+        ("audit_trail", "(account, log_position) where account <> ''"),
+        ("audit_trail", "(kind, log_position)"),
+        ("audit_trail", "(at)"),
+        ("audit_trail", "using gin (clauses)"),
+        ("audit_trail", "using gin (persons)"),
+    )
+
+    def __init__(self, suffix: str = "") -> None:
+        super().__init__(suffix)
+        self._account_of: dict[str, str] = {}
+
+    def begin(self, cursor: Cursor[DictRow], position: int) -> None:
+        newest = SQL(
+            "select distinct on (case_id) case_id, account from {} where account <> '' order by case_id, log_position desc"
+        )
+        self._account_of = {
+            row["case_id"]: row["account"] for row in cursor.execute(newest.format(self.table())).fetchall()
+        }
+
+    def project(self, page: Sequence[Logged], cursor: Cursor[DictRow]) -> None:
+        self.add(cursor, COLUMNS, map(self._row, page))
+
+    def _row(self, event: Logged) -> tuple[Any, ...]:
+        said, case = event.decoded, event.case
+        fact, actor, command = said["fact"], said["actor"], said.get("command")
+        person, persons = persons_of(fact, actor["id"], said["on_behalf_of"])
+        return (
+            event.log_position, event.recorded_at, said["event_id"], said["v"], case, event.stream, event.position,
+            process_of(case), event.kind, what_happened(event.kind, fact), event.kind in REFUSED,
+            said["at"], said["occurred_at"], actor["kind"], actor["id"], said["on_behalf_of"], said["role"], said["place"],
+            said["proven_by"], said["channel"], said["command_id"], said["cause"], said["correlation"], said["policy"],
+            said["read_up_to"], array(said["clauses"]), array(said["claims"]), array(said["releases"]),
+            array(said["touches"]), said["workflow"], said["run"], self._account(case, fact), person, array(persons),
+            to_json(fact).decode(), None if command is None else to_json(command).decode(),
+        )  # fmt: skip
+
+    def _account(self, case: str, fact: dict[str, Any]) -> str:
+        """The account that the fact names, else the one its case was about by then."""
+        account = fact.get("account")
+        if not isinstance(account, str) and "handle" in fact and "platform" in fact:
+            account = claim(fact["platform"], fact["handle"])
+        if isinstance(account, str):
+            self._account_of[case] = account
+            return account
+        return self._account_of.get(case, "")
+
+
+def persons_of(fact: dict[str, Any], actor: str, on_behalf_of: str) -> tuple[str, list[str]]:
+    """Whom the fact is about, and everyone it names, with whoever did it and for whom."""
+    named = [id_of(fact[name]) for name in ONE_PERSON if name in fact]
+    everyone = dict.fromkeys((*named, actor, on_behalf_of))
+    for name in SEVERAL_PERSONS:
+        everyone.update(dict.fromkeys(fact.get(name) or ()))
+    everyone.pop("", None)
+    return next(iter(named), ""), list(everyone)
+
+
+def id_of(person: object) -> str:
+    if isinstance(person, dict):
+        return str(person.get("id", ""))
+    return person if isinstance(person, str) else ""
+
+
+def array(texts: list[str]) -> str:
+    """As PostgreSQL writes an array of texts."""
+    return array_of(tuple(texts)) if texts else "{}"
+
+
+@lru_cache(maxsize=10_000)
+def array_of(texts: tuple[str, ...]) -> str:
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return '{"' + '","'.join(quoted) + '"}'

@@ -1,0 +1,76 @@
+"""What happened, in a plain sentence. Who did it stands beside it; nothing that is sealed is in it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+SENTENCES = {
+    "account_creation.AccountRequested": "The account {handle} on {platform} was requested for {place}",
+    "account_creation.RequestAmended": "The request was changed; it now asks for {handle} on {platform} for {place}",
+    "account_creation.AccountApproved": "The account was approved",
+    "account_creation.ChangesAsked": "Changes to the request were asked for",
+    "account_creation.AccountRefused": "The account was refused",
+    "account_creation.RequestWithdrawn": "The request was withdrawn",
+    "account_creation.RequestExpired": "The request expired without a decision or a conclusion",
+    "account_creation.TaskCompleted": "The set-up task {task} was done",
+    "account_creation.TaskWaived": "The set-up task {task} was waived, with a reason",
+    "account_creation.ConditionMet": "The condition {condition} of the approval was met",
+    "account_creation.AdministrationConfirmed": "{administrator} confirmed administering the account",
+    "account_creation.SetUpCompleted": "The set-up was completed",
+    "account_creation.AccountOpened": "The account was opened, administered by {administrators}",
+    "waiting.Asked": "{persons} were asked to {to}",
+    "waiting.Reminded": "{persons} were reminded to {to}",
+    "waiting.Escalated": "It was escalated to {persons} that nobody did yet: {to}",
+    "waiting.BecameOverdue": "It became overdue for {persons} to {to}",
+    "waiting.DueMomentsReissued": "The due moments were reckoned anew",
+    "waiting.TaskRerouted": "The task went from {before} to {persons}: {to}",
+    "attempts.AttemptRefused": "An attempt was refused ({asked}): {because}",
+    "attempts.AttemptsSuppressed": "{count} further attempts were refused and not written down one by one",
+    "directory.PersonJoined": "{person} joined the staff",
+    "directory.PersonChanged": "What HR says of {person} changed: {changed}",
+    "directory.PersonMoved": "{person} moved to another branch or position",
+    "directory.PersonLeft": "{person} left",
+    "directory.PersonReturned": "{person} returned",
+    "directory.StaffImported": "Staff were imported: {joined} joined, {changed} changed, {left} left",
+    "directory.FriendsRoleDeclared": "It was declared whether {person} administers a Friends site: {administers}",
+    "delegation.Delegated": "{giver} let {to} stand in for {processes} until {until}",
+    "delegation.DelegationEnded": "The delegation {delegation} ended",
+    "founding.SystemFounded": "The installation {installation} was founded",
+    "opening_hours.CalendarAdopted": "A calendar was adopted",
+    "opening_hours.BranchClosed": "A closure was announced",
+    "opening_hours.ClosureLifted": "The closure {closure} was lifted: {because}",
+    "policy_adoption.PolicyAdopted": "Policy version {version} was adopted, in force from {effective}",
+}
+CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class Plain(dict[str, Any]):
+    """A fact's fields as words: lists with commas, persons by their id; a field that it lacks leaves a gap in words."""
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.get(name)
+        if isinstance(value, str | int):
+            return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+        if isinstance(value, list | tuple):
+            return ", ".join(map(str, value)) or "nobody"
+        return value.get("id", "someone") if isinstance(value, dict) else "nobody"
+
+
+def what_happened(kind: str, fact: dict[str, Any]) -> str:
+    sentence = SENTENCES.get(kind)
+    return sentence.format_map(Plain(fact)) if sentence else name_in_words(kind)
+
+
+@lru_cache(maxsize=1_000)
+def name_in_words(kind: str) -> str:
+    """`photo_permission.PictureTaken` says: Picture taken."""
+    return CAPITAL.sub(" ", kind.rpartition(".")[2]).capitalize()
+
+
+def account_in_words(account: str) -> str:
+    """`account:bluesky:mmrls` says: mmrls on bluesky."""
+    _, _, rest = account.partition(":")
+    platform, _, handle = rest.partition(":")
+    return f"{handle} on {platform}" if handle else ""
