@@ -255,9 +255,12 @@ class Page:
 
     def fold(self, state: State, recorded: Iterable[Recorded]) -> State:
         for each in recorded:
-            folded: State = self.evolve(state, each.fact)
-            state = folded.model_copy(update={"position": each.envelope.position, "policy": folded.policy or each.envelope.policy})
+            state = self.fold_one(state, each.fact, each.envelope.position, each.envelope.policy)
         return state
+
+    def fold_one(self, state: State, fact: Fact, position: int, policy: str) -> State:
+        folded: State = self.evolve(state, fact)
+        return folded.model_copy(update={"position": position, "policy": folded.policy or policy})
 
 
 class State(BaseModel):

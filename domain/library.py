@@ -36,6 +36,8 @@ class Register:
 
     def __init__(self) -> None:
         self.position = 0
+        # of the newest event that changed people, calendar, policy or delegations, and not only a claim
+        self.outside_position = 0
         self.people: dict[str, Person] = {}
         self.friends: dict[str, bool] = {}
         self.policies: list[tuple[PolicyAdopted, Policy]] = []
@@ -59,10 +61,11 @@ class Register:
             self.claims.pop(key, None)
         for key in envelope.claims:
             self.claims[key] = envelope.case
-        self._learn(fact)
+        if self._learn(fact):
+            self.outside_position = log_position
         self.position = log_position
 
-    def _learn(self, fact: Fact) -> None:
+    def _learn(self, fact: Fact) -> bool:
         match fact:
             case OfPerson(person=person):
                 self.people[person.id] = person
@@ -82,7 +85,8 @@ class Register:
             case DelegationEnded(delegation=delegation):
                 self.delegations.pop(delegation, None)
             case _:
-                pass
+                return False
+        return True
 
 
 class Library:
@@ -140,6 +144,11 @@ class Library:
     def person(self, id_: str) -> Person | None:
         self.read.add(f"person:{id_}")
         return self._register.people.get(id_)
+
+    def people(self) -> list[Person]:
+        """Everyone the directory has ever named, by id."""
+        self.read.add("staff")
+        return [person for _, person in sorted(self._register.people.items())]
 
     def is_active(self, id_: str) -> bool:
         person = self.person(id_)

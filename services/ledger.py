@@ -142,15 +142,13 @@ class Ledger(Application[str]):
     # -- the doors of the door
 
     def submit(self, submission: Submission, workflow: str = "", run: str = "", cause: str = "") -> Answer:
-        """Decide a person's command. Malformed is raised, and nothing is recorded of it; unproven is a refused attempt."""
+        """Decide a person's command. Raises Malformed, of which nothing is recorded, and Unproven, which whoever
+        received it hands to `refuse_unproven`."""
         command = submission.command()
         page = PAGES.get(submission.process)
         if page is None:
             raise Malformed("case", "no process has this stem", f"one of {', '.join(PAGES)}")
-        try:
-            proven = self.proven(submission)
-        except Unproven as unproven:
-            return self.refuse_unproven(submission.case, command.kind, str(unproven))
+        proven = self.proven(submission)
         sender = Sender(proven.actor, proven.method, proven.channel, proven.signed_at)
         act = self._act(command, submission.id, submission.case, sender, cause)
         received = submission.model_dump(mode="json")
@@ -186,6 +184,12 @@ class Ledger(Application[str]):
         """The library as of now, read on to the newest event."""
         self._read_on("", None, "", "")
         return Library(self._register, self.clock.now(), version)
+
+    def library_position(self) -> int:
+        """The log position of the newest event that changed what decisions know of the library."""
+        self._read_on("", None, "", "")
+        with self._mutex:
+            return self._register.outside_position
 
     def read_on(self, case: str) -> tuple[State, list[Recorded]]:
         """The case as it stands in the log now, and its facts."""
@@ -311,7 +315,7 @@ class Ledger(Application[str]):
 
     def refuse_unproven(self, case: str, asked: str, because: str, times: int = 1) -> Answer:
         """Attempts whose sender is not proven: recorded beside the case up to a limit, then only counted."""
-        refusal = Refusal(("PR-1",), because, "a credential that a door of this system signs for exactly this command")
+        refusal = unproven_refusal(because)
         case = case if case.partition("-")[0] in CASE_PROCESSES and "-" in case else UNKNOWN_CASE
         by = Actor(kind=ActorKind.UNPROVEN, id="unproven")
         fact = AttemptRefused(
@@ -567,6 +571,10 @@ def contiguous(position: int, recorded: Iterable[Recorded]) -> list[Recorded] | 
     if not fresh or fresh[0].envelope.position != position + 1:
         return None
     return fresh
+
+
+def unproven_refusal(because: str) -> Refusal:
+    return Refusal(("PR-1",), because, "a credential that a door of this system signs for exactly this command")
 
 
 def conflicting(id_: str) -> Answer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -131,11 +132,15 @@ class Seal:
         return self._opened(evidence, ciphertext, "evidence")
 
     def _sealed(self, clear: bytes, under: tuple[str, ...], place: str) -> tuple[bytes, bytes, bytes]:
-        data_key, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
+        """The same text in the same place seals to the same bytes, so that a command sent again is the same command;
+        any other text or place gets another data key and another nonce."""
+        keys = [self._keys.key(key_id) for key_id in under]
+        data_key = derived(keys, b"data key", clear, associated(under, place))
+        nonce = derived(keys, b"nonce", clear, associated(under, place))[:NONCE_BYTES]
         ciphertext = AESGCM(data_key).encrypt(nonce, clear, associated(under, place))
         wrapped = data_key
-        for key_id in under:
-            wrapped = aes_key_wrap(self._keys.key(key_id), wrapped)
+        for key in keys:
+            wrapped = aes_key_wrap(key, wrapped)
         return wrapped, nonce, ciphertext
 
     def _opened(self, sealed: Sealed | Evidence, ciphertext: bytes, place: str) -> bytes:
@@ -150,6 +155,13 @@ class Seal:
 
 def case_key(case: str) -> str:
     return f"case:{case}"
+
+
+def derived(keys: list[bytes], purpose: bytes, clear: bytes, place: bytes) -> bytes:
+    value = purpose + b"\x00" + place + b"\x00" + clear
+    for key in keys:
+        value = hmac.digest(key, value, "sha256")
+    return value
 
 
 def associated(under: tuple[str, ...], place: str) -> bytes:

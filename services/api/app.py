@@ -1,0 +1,212 @@
+"""The HTTP door: JSON under /api/v1, bearer tokens, problem+json. It asks the desk what every other door asks it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Body, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import AwareDatetime
+
+from domain.facts import Channel, Malformed
+from services.api.front_page import front_page
+from services.credentials import Unproven
+from services.desk import Caller, Desk, Unreachable
+from services.evidence import LARGEST_FILE_BYTES
+from services.settings import Settings
+
+MALFORMED, UNPROVEN, FORBIDDEN, CONFLICT, NOT_FOUND, AWAY, TOO_LARGE = 422, 401, 403, 409, 404, 503, 413
+# who may not: the authority is missing. Everything else that is refused is refused for now.
+NO_AUTHORITY = ("only ", "nobody decides", "is not an active", "neither of headquarters", "stands in for a party")
+MEDIA_TYPE = "application/problem+json"
+LARGEST_BODY_BYTES = 1_000_000
+
+log = logging.getLogger("imprimatur.api")
+bearer = HTTPBearer(auto_error=False, description="`imprimatur token --as PERSON` prints one")
+
+
+def problem(status: int, title: str, **more: Any) -> JSONResponse:
+    return JSONResponse({"title": title, "status": status, **more}, status, media_type=MEDIA_TYPE)
+
+
+def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
+    at_desk = desk or Desk(settings)
+
+    @asynccontextmanager
+    async def open_hours(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        at_desk.close()
+
+    app = FastAPI(
+        title="Imprimatur",
+        version="1",
+        summary="A library's social media policy, carried out: who asks, who decides, what is recorded.",
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        lifespan=open_hours,
+    )
+    app.state.desk = at_desk
+    add_errors(app)
+    add_size_limit(app)
+    add_cases(app, at_desk)
+    add_readings(app, at_desk)
+    add_health(app, at_desk)
+    return app
+
+
+def add_errors(app: FastAPI) -> None:
+    @app.exception_handler(Malformed)
+    async def malformed(_: Request, error: Malformed) -> JSONResponse:
+        status = NOT_FOUND if error.message.startswith("there is no case") else MALFORMED
+        return problem(status, "malformed", field=error.field, because=error.message, remedy=error.would_pass)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_of_the_form(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return problem(MALFORMED, "malformed", field=field, because=first["msg"], remedy="see /openapi.json")
+
+    @app.exception_handler(Unproven)
+    async def unproven(_: Request, error: Unproven) -> JSONResponse:
+        remedy = "a bearer token of an active employee: `imprimatur token --as PERSON`"
+        refusal = problem(UNPROVEN, "not signed in", because=str(error), remedy=remedy)
+        refusal.headers["WWW-Authenticate"] = "Bearer"
+        return refusal
+
+    @app.exception_handler(Unreachable)
+    async def away(_: Request, error: Unreachable) -> JSONResponse:
+        return problem(AWAY, "a needed service is away", because=str(error), remedy="send it again, with the same key")
+
+
+def add_size_limit(app: FastAPI) -> None:
+    @app.middleware("http")
+    async def no_larger(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        most = LARGEST_FILE_BYTES if request.url.path.endswith("/evidence") else LARGEST_BODY_BYTES
+        size = request.headers.get("content-length")
+        if request.method == "POST" and (size is None or not size.isdigit() or int(size) > most):
+            return problem(TOO_LARGE, "malformed", field="body", because="too large, or of no stated size", remedy=f"at most {most} bytes")
+        return await go_on(request)
+
+
+async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Caller:
+    if given is None:
+        raise Unproven("there is no bearer token")
+    proven = await request.app.state.desk.whose(given.credentials)
+    return Caller(proven.actor.id, f"bearer token ({proven.method})", Channel.API)
+
+
+Who = Annotated[Caller, Depends(caller)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
+Fields = Annotated[dict[str, Any], Body()]
+
+
+def answered(answer: dict[str, Any], created: int) -> JSONResponse:
+    """As recorded, or as refused: 403 where the authority is missing, 409 where it is not possible now."""
+    if "malformed" in answer:
+        wrong = answer["malformed"]
+        return problem(MALFORMED, "malformed", field=wrong["field"], because=wrong["message"], remedy=wrong["would_pass"])
+    if "refused" not in answer:
+        return JSONResponse(answer, created)
+    refused = answer["refused"]
+    status = FORBIDDEN if any(words in refused["because"] for words in NO_AUTHORITY) else CONFLICT
+    return problem(status, "refused by policy", **refused, case=answer.get("case"), command=answer.get("command"))
+
+
+def add_cases(app: FastAPI, desk: Desk) -> None:
+    @app.post("/api/v1/cases/{process}", status_code=201, summary="Start a case")
+    async def start(process: str, fields: Fields, who: Who, key: Key = None) -> JSONResponse:
+        return answered(await desk.request(process, fields, who, key), 201)
+
+    @app.post("/api/v1/cases/{case}/commands/{command}", summary="A decision or a step")
+    async def act(case: str, command: str, fields: Fields, who: Who, key: Key = None) -> JSONResponse:
+        return answered(await desk.act(case, command, fields, who, key), 200)
+
+    @app.post("/api/v1/cases/{case}/evidence", status_code=201, summary="Keep a file beside the log")
+    async def keep(case: str, request: Request, who: Who) -> dict[str, Any]:
+        await desk.case(case, who.person)
+        media_type = request.headers.get("content-type", "application/octet-stream")
+        return await desk.keep(await request.body(), media_type, case)
+
+    @app.get("/api/v1/cases", summary="All cases")
+    async def cases(who: Who) -> list[dict[str, Any]]:
+        return await desk.cases()
+
+    @app.get("/api/v1/cases/{case}", summary="One case, as it stands or as it stood")
+    async def case(case: str, who: Who, at: AwareDatetime | None = None) -> dict[str, Any]:
+        return await desk.case(case, who.person, at)
+
+
+def add_readings(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/v1/inbox", summary="What waits for you, by due time")
+    async def inbox(who: Who) -> list[dict[str, Any]]:
+        return await desk.inbox(who.person)
+
+    @app.get("/api/v1/accounts", summary="The account register, with the health of PR-7")
+    async def accounts(who: Who) -> list[dict[str, Any]]:
+        return await desk.accounts()
+
+    @app.get("/api/v1/staff", summary="The staff directory")
+    async def staff(who: Who, person: str | None = None) -> list[dict[str, Any]]:
+        return await desk.staff(person)
+
+    @app.get("/api/v1/audit/events", summary="The audit trail")
+    async def events(
+        who: Who,
+        case: str | None = None,
+        person: str | None = None,
+        account: str | None = None,
+        clause: str | None = None,
+        since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+        until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+        after: int | None = None,
+        refused: bool | None = None,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
+    ) -> list[dict[str, Any]]:
+        return await desk.trail(
+            case=case, person=person, account=account, clause=clause, since=since, until=until, after=after,
+            refused=refused, limit=limit,
+        )  # fmt: skip
+
+
+def add_health(app: FastAPI, desk: Desk) -> None:
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    async def front() -> str:
+        return front_page(desk.settings)
+
+    @app.get("/healthz", summary="This process answers")
+    async def healthz() -> dict[str, str]:
+        return {"status": "up"}
+
+    @app.get("/readyz", summary="What it needs answers too")
+    async def readyz() -> JSONResponse:
+        return JSONResponse({"status": "ready", **(await desk.standing())})
+
+    @app.get("/metrics", response_class=PlainTextResponse, summary="For Prometheus")
+    async def metrics() -> str:
+        standing = await desk.standing()
+        lines = ["# TYPE imprimatur_log_position counter", f"imprimatur_log_position {standing['log_position']}"]
+        lines.append("# TYPE imprimatur_projection_position gauge")
+        for name, position in standing["projections"].items():
+            lines.append(f'imprimatur_projection_position{{projection="{name}"}} {position}')
+        return "\n".join(lines) + "\n"
+
+
+def run_api(settings: Settings) -> None:
+    import uvicorn
+
+    uvicorn.run(
+        app_of(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,  # its lines would hold whatever people put into addresses
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+

@@ -1,0 +1,624 @@
+"""The command line: every command takes --json, --data or --url; exit codes say how it went.
+
+0 done · 1 a check found something wrong · 2 the call or its input is malformed · 3 refused by policy · 4 a needed
+service cannot be reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import click
+import typer
+from pydantic import ValidationError
+
+from domain.facts import Channel, Malformed
+from domain.policy import PolicyError
+from services import show
+from services.credentials import Unproven
+from services.desk import Caller, Desk, Unreachable
+from services.embedded_process import EmbeddedError
+from services.founding import NotFounded
+from services.remote import RemoteDesk
+from services.settings import Settings, SettingsError
+
+DONE, WRONG, MALFORMED, REFUSED, AWAY = 0, 1, 2, 3, 4
+METHOD = "access to the installation"
+
+app = typer.Typer(name="imprimatur", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+policy_app = typer.Typer(no_args_is_help=True, help="The policy in force, and checking a policy file.")
+staff_app = typer.Typer(no_args_is_help=True, help="The staff directory and its feed.")
+case_app = typer.Typer(no_args_is_help=True, help="Cases.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit trail and its checks.")
+evidence_app = typer.Typer(no_args_is_help=True, help="Files kept beside the log.")
+for name, sub in (("policy", policy_app), ("staff", staff_app), ("case", case_app), ("audit", audit_app), ("evidence", evidence_app)):
+    app.add_typer(sub, name=name)
+
+Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
+Data = Annotated[Path, typer.Option("--data", envvar="IMPRIMATUR_DATA", help="folder of the embedded system")]
+Url = Annotated[str | None, typer.Option("--url", envvar="IMPRIMATUR_URL", help="a system elsewhere, by its web address")]
+Token = Annotated[str | None, typer.Option("--token", envvar="IMPRIMATUR_TOKEN", help="bearer token for --url")]
+As = Annotated[str, typer.Option("--as", help="person id from the staff directory")]
+Id = Annotated[str | None, typer.Option("--id", help="command id: the same again gets the first answer")]
+FieldsFile = Annotated[str | None, typer.Argument(metavar="[FIELDS.json]", help="a file, or - for standard input")]
+At = Annotated[str | None, typer.Option("--at", help="RFC 3339 time, such as 2026-03-02T09:00:00-06:00")]
+DEFAULT_DATA = Path("var")
+
+
+class Told(Exception):
+    """The end of a command: an exit code, what to print as JSON, and what to print for people."""
+
+    def __init__(self, code: int, value: Any, text: str) -> None:
+        self.code, self.value, self.text = code, value, text
+
+
+def settings_of(data: Path) -> Settings:
+    return Settings.of_data(data)
+
+
+class Session:
+    """One call of the command line: the desk it speaks to, and how its end is told."""
+
+    def __init__(self, as_json: bool, data: Path = DEFAULT_DATA, url: str | None = None, token: str | None = None) -> None:
+        self.as_json, self.data, self.url, self.token = as_json, data, url, token
+
+    def ask(self, question: Callable[[Any], Awaitable[Any]]) -> Any:
+        desk: Any = RemoteDesk(self.url, self.token or "") if self.url else Desk(settings_of(self.data))
+
+        async def asked() -> Any:
+            return await question(desk)
+
+        try:
+            return asyncio.run(asked())
+        finally:
+            desk.close()
+
+    def tell(self, value: Any, text: str, code: int = DONE) -> NoReturn:
+        raise Told(code, value, text)
+
+    def tell_answer(self, answer: dict[str, Any], text: str) -> NoReturn:
+        """As recorded (0), as refused by policy (3) or as malformed (2)."""
+        if answer.get("refused"):
+            self.tell(answer, show.refusal(answer["refused"]), REFUSED)
+        if answer.get("malformed"):
+            self.tell(answer, show.malformed(**answer["malformed"]), MALFORMED)
+        self.tell(answer, text)
+
+
+def running(as_json: bool, do: Callable[[], None]) -> NoReturn:
+    """Every command ends here: no traceback for people, one line that says what, where and what would pass."""
+    try:
+        do()
+        told = Told(DONE, {}, "")
+    except Told as said:
+        told = said
+    except Malformed as error:
+        text = show.malformed(error.field, error.message, error.would_pass)
+        told = Told(MALFORMED, {"malformed": {"field": error.field, "message": error.message, "would_pass": error.would_pass}}, text)
+    except PolicyError as error:
+        told = Told(MALFORMED, {"problems": [each._asdict() for each in error.problems]}, str(error))
+    except (Unproven, SettingsError, NotFounded) as error:
+        told = Told(MALFORMED, {"malformed": {"field": "call", "message": str(error), "would_pass": ""}}, str(error))
+    except EmbeddedError as error:
+        told = Told(error.exit_code, {"error": str(error)}, str(error))
+    except Unreachable as error:
+        told = Told(AWAY, {"unreachable": str(error)}, str(error))
+    except KeyboardInterrupt:
+        told = Told(130, {"interrupted": True}, "Interrupted: whatever was not answered is safe to repeat with the same --id")
+    finish(told, as_json)
+
+
+def finish(told: Told, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps(told.value, ensure_ascii=False, default=str))
+        if told.code not in (DONE, REFUSED) and told.text:
+            click.echo(told.text, err=True)
+    elif told.text:
+        click.echo(told.text, err=told.code != DONE)
+    raise SystemExit(told.code)
+
+
+def fields_of(source: str | None) -> dict[str, Any]:
+    """The fields from a file or standard input; an absent argument is a command without fields."""
+    if source is None:
+        return {}
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Malformed("FIELDS.json", f"{source} cannot be read: {error}", "a JSON file in UTF-8") from None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Malformed("FIELDS.json", f"not JSON: {error}", '{"field": "value", …}') from None
+    if not isinstance(value, dict):
+        raise Malformed("FIELDS.json", "not a JSON object", '{"field": "value", …}')
+    return value
+
+
+def moment(given: str | None, name: str = "--at") -> datetime | None:
+    if given is None:
+        return None
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError:
+        raise Malformed(name, f"{given} is no time", "RFC 3339, such as 2026-03-02T09:00:00-06:00") from None
+    if at.tzinfo is None:
+        raise Malformed(name, f"{given} has no time zone", f"{given}Z or {given}-06:00")
+    return at
+
+
+def at_the_cli(person: str) -> Caller:
+    return Caller(person, METHOD, Channel.CLI)
+
+
+# the running system
+
+
+@app.command()
+def up(
+    data: Data = DEFAULT_DATA,
+    port: Annotated[int | None, typer.Option(help="of the web address; 8080, or the next free one")] = None,
+    policy: Annotated[Path | None, typer.Option(help="policy file for the first start")] = None,
+    staff: Annotated[Path | None, typer.Option(help="staff feed for the first start")] = None,
+) -> None:
+    """Start everything on the embedded default, in the foreground; Ctrl-C stops it."""
+    from services.embedded import run_up
+
+    def do() -> None:
+        given = {"data": data.absolute()} | ({"port": port} if port is not None else {})
+        code = run_up(
+            Settings.load(**given), port_explicit=port is not None, policy_file=policy, staff_file=staff, announce=announce
+        )
+        raise Told(code, {}, "")
+
+    running(False, do)
+
+
+def announce(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()
+
+
+@app.command()
+def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Each part, its address, health and log position."""
+    from services.embedded import status as parts_of
+
+    def do() -> None:
+        session = Session(as_json, data)
+        parts = [part.__dict__.copy() for part in parts_of(data)]
+        well = bool(parts) and all(part["health"] == "up" for part in parts)
+        standing = session.ask(lambda desk: desk.standing()) if well else {}
+        settings = settings_of(data).shown()
+        value = {"parts": parts, **standing, "settings": settings}
+        session.tell(value, show.status(parts, standing, data), DONE if well else AWAY)
+
+    running(as_json, do)
+
+
+@app.command()
+def down(data: Data = DEFAULT_DATA) -> None:
+    """Stop the running system."""
+    from services.embedded import down as stop
+
+    def do() -> None:
+        raise Told(stop(data, announce), {}, "")
+
+    running(False, do)
+
+
+@app.command(hidden=True)
+def serve(name: str) -> None:
+    """One part of the system as a process of its own: worker, projector or api."""
+    from services.parts import serve_part
+
+    def do() -> None:
+        data = os.environ.get("IMPRIMATUR_DATA")
+        serve_part(name, Settings.of_data(Path(data)) if data else Settings.load())
+
+    running(False, do)
+
+
+@app.command(hidden=True)
+def migrate() -> None:
+    """Make or bring up to date roles, schemas and grants, where the database is not the embedded one."""
+    from services.parts import migrate_by_settings
+
+    running(False, lambda: migrate_by_settings(Settings.load()))
+
+
+@app.command("first-start", hidden=True)
+def first_start() -> None:
+    """Found the system from IMPRIMATUR_POLICY_FILE and IMPRIMATUR_STAFF_FILE, if it is not."""
+    from services.bootstrap import first_start as found
+
+    def do() -> None:
+        settings = Settings.load()
+        found(settings, settings.policy_file, settings.staff_file)
+
+    running(False, do)
+
+
+@app.command()
+def demo() -> None:
+    """A whole account creation on real servers in a temporary folder, told step by step."""
+    from services.demo import run_demo
+
+    raise SystemExit(run_demo())
+
+
+# the policy and the staff
+
+
+@policy_app.command("show")
+def policy_show(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """The policy in force."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        policy = session.ask(lambda desk: desk.policy())
+        session.tell(policy.model_dump(mode="json"), show.policy(policy))
+
+    running(as_json, do)
+
+
+@policy_app.command("check")
+def policy_check(file: Path, as_json: Json = False) -> None:
+    """Validate a policy file, naming line and field."""
+    from domain.policy import parse_policy, policy_hash
+
+    def do() -> None:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Malformed("FILE", f"{file} cannot be read: {error}", "a TOML file in UTF-8") from None
+        policy = parse_policy(text, str(file))
+        value = {"version": policy.version, "effective": str(policy.effective), "sha256": policy_hash(text)}
+        Session(as_json).tell(value, f"{file}: version {policy.version}, in force from {policy.effective}: in order")
+
+    running(as_json, do)
+
+
+@policy_app.command("adopt")
+def policy_adopt(file: Path, person: As, data: Data = DEFAULT_DATA, as_json: Json = False, id_: Id = None) -> None:
+    """Adopt a new version, as the Executive Director."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        text = file.read_text(encoding="utf-8")
+        answer = session.ask(
+            lambda desk: desk.act("policy_adoption", "AdoptPolicy", {"text": text}, at_the_cli(person), id_)
+        )
+        session.tell_answer(answer, show.recorded(answer))
+
+    running(as_json, do)
+
+
+@staff_app.command("import")
+def staff_import(
+    file: Path,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the difference and record nothing")] = False,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="apply the rest when rows are broken")] = False,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Feed the staff directory from a CSV that an HR system exports."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        try:
+            raw = file.read_bytes()
+        except OSError as error:
+            raise Malformed("FILE", f"{file} cannot be read: {error}", "a CSV file in UTF-8") from None
+        told = session.ask(lambda desk: desk.import_staff(raw, dry_run, skip_broken))
+        code = MALFORMED if told["problems"] and not (skip_broken or dry_run) else DONE
+        if told.get("refused"):
+            code = REFUSED
+        session.tell(told, show.staff_import(told, str(file)), code)
+
+    running(as_json, do)
+
+
+@staff_app.command("list")
+def staff_list(data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False) -> None:
+    """Everyone in the directory."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        people = session.ask(lambda desk: desk.staff())
+        session.tell(people, show.people(people))
+
+    running(as_json, do)
+
+
+@staff_app.command("show")
+def staff_show(person: str, data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False) -> None:
+    """A person with roles and open work."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+
+        async def question(desk: Any) -> dict[str, Any]:
+            (found,) = await desk.staff(person)
+            return {**found, "open_work": [] if url else await desk.inbox(person)}
+
+        found = session.ask(question)
+        session.tell(found, show.person(found))
+
+    running(as_json, do)
+
+
+# cases
+
+
+@app.command()
+def request(
+    process: str,
+    fields: FieldsFile,
+    person: As = "",
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+    id_: Id = None,
+) -> None:
+    """Start a case; prints its id."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        given = fields_of(fields)
+        answer = session.ask(lambda desk: followed(desk, desk.request(process, given, at_the_cli(person_of(person, url)), id_)))
+        session.tell_answer(answer, show.requested(answer))
+
+    running(as_json, do)
+
+
+@app.command()
+def act(
+    case: str,
+    command: str,
+    fields: FieldsFile = None,
+    person: As = "",
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+    id_: Id = None,
+) -> None:
+    """A decision or step, as a workflow update: answers when it is recorded or refused."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        given = fields_of(fields)
+        caller = at_the_cli(person_of(person, url))
+        answer = session.ask(lambda desk: followed(desk, desk.act(case, command, given, caller, id_)))
+        session.tell_answer(answer, show.recorded(answer))
+
+    running(as_json, do)
+
+
+async def followed(desk: Any, acting: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    """The answer, once whoever looks next will see what was done."""
+    answer = await acting
+    if answer.get("recorded"):
+        await desk.seen(answer["log_position"])
+    return answer
+
+
+def person_of(person: str, url: str | None) -> str:
+    if not person and not url:
+        raise Malformed("--as", "nobody is named", "--as PERSON, an id that `staff list` shows")
+    return person
+
+
+@app.command()
+def sign(
+    case: str,
+    command: str,
+    fields: FieldsFile = None,
+    person: As = "",
+    data: Data = DEFAULT_DATA,
+    id_: Id = None,
+    as_json: Json = False,
+) -> None:
+    """Print the signed payload that a plain Temporal signal or update must carry."""
+
+    def do() -> None:
+        session = Session(True, data)
+        given = fields_of(fields)
+        caller = Caller(person_of(person, None), METHOD, Channel.SIGNAL)
+        payload = session.ask(lambda desk: desk.sign(case, command, given, caller, id_))
+        session.tell(payload, "")
+
+    running(True, do)
+
+
+@app.command()
+def token(person: As, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Print a bearer token for the HTTP API."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+
+        async def question(desk: Any) -> str:
+            await desk.staff(person)
+            return str(desk.token(person, METHOD))
+
+        made = session.ask(question)
+        session.tell({"token": made}, made)
+
+    running(as_json, do)
+
+
+@case_app.command("list")
+def case_list(data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False) -> None:
+    """All cases."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        cases = session.ask(lambda desk: desk.cases())
+        session.tell(cases, show.cases(cases))
+
+    running(as_json, do)
+
+
+@case_app.command("show")
+def case_show(
+    case: str, at: At = None, data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False
+) -> None:
+    """One case: stage, facts, who is waited for, until when."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        found = session.ask(lambda desk: desk.case(case, None, moment(at)))
+        session.tell(found, show.case(found))
+
+    running(as_json, do)
+
+
+@app.command()
+def inbox(
+    person: As = "", data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False
+) -> None:
+    """What waits for this person, by due time."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        tasks = session.ask(lambda desk: desk.inbox(person_of(person, url)))
+        session.tell(tasks, show.inbox(tasks))
+
+    running(as_json, do)
+
+
+@app.command()
+def accounts(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """The account register, with the health of PR-7."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.accounts())
+        session.tell(found, show.accounts(found))
+
+    running(as_json, do)
+
+
+@app.command()
+def notices(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Outgoing mail: to whom, about what, and whether it was handed over."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.notices())
+        session.tell(found, show.notices(found))
+
+    running(as_json, do)
+
+
+@app.command()
+def commands(process: str = "account_creation", as_json: Json = False) -> None:
+    """The commands of a process, with their fields."""
+    from services.forms import commands_of, fields_shown
+
+    def do() -> None:
+        found = {kind.partition(".")[2]: fields_shown(kind) for kind in commands_of(process)}
+        Session(as_json).tell(found, show.commands(process, found))
+
+    running(as_json, do)
+
+
+@evidence_app.command("add")
+def evidence_add(
+    file: Path,
+    case: Annotated[str, typer.Option("--case", help="the case it belongs to")],
+    media_type: Annotated[str, typer.Option("--type", help="media type")] = "application/octet-stream",
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = True,
+) -> None:
+    """Keep a file beside the log; prints what a command's `evidence` names."""
+
+    def do() -> None:
+        session = Session(True, data, url, token)
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise Malformed("FILE", f"{file} cannot be read: {error}", "a file") from None
+        session.tell(session.ask(lambda desk: desk.keep(content, media_type, case)), "")
+
+    running(True, do)
+
+
+# for auditors
+
+
+@audit_app.command("trail")
+def audit_trail(
+    case: Annotated[str | None, typer.Option()] = None,
+    person: Annotated[str | None, typer.Option()] = None,
+    account: Annotated[str | None, typer.Option()] = None,
+    clause: Annotated[str | None, typer.Option()] = None,
+    since: Annotated[str | None, typer.Option("--from")] = None,
+    until: Annotated[str | None, typer.Option("--to")] = None,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Events with every field of the envelope."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        asked = {
+            "case": case, "person": person, "account": account, "clause": clause,
+            "since": moment(since, "--from"), "until": moment(until, "--to"),
+        }  # fmt: skip
+        events = session.ask(lambda desk: desk.trail(**asked))
+        session.tell(events, show.trail(events))
+
+    running(as_json, do)
+
+
+@audit_app.command("verify")
+def audit_verify(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Read every stored event again: streams without gaps, columns as the bytes say, ids that occur once."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.verify())
+        session.tell(found, show.verified(found), DONE if not found["findings"] else WRONG)
+
+    running(as_json, do)
+
+
+@audit_app.command("replay")
+def audit_replay(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Rebuild every projection from event one into fresh tables and compare."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.replay())
+        wrong = any(each["differences"] for each in found["projections"])
+        session.tell(found, show.replayed(found), WRONG if wrong else DONE)
+
+    running(as_json, do)
+
+
+def main() -> None:
+    """The entry point: whatever typer finds wrong with a call is exit code 2, as everything malformed is."""
+    try:
+        app()
+    except ValidationError as error:
+        click.echo(f"malformed: {error.errors(include_input=False)[0]['msg']}", err=True)
+        raise SystemExit(MALFORMED) from None
+
+
+if __name__ == "__main__":
+    main()

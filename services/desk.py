@@ -1,0 +1,414 @@
+"""The desk behind every door: command line and HTTP API ask the same of it and are told the same.
+
+It authenticates nobody and decides nothing: a door says who is there and how that was proven; the desk seals, signs,
+sends through Temporal and tells what the ledger answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+from uuid import UUID, uuid4, uuid5
+
+from eventsourcing.persistence import PersistenceError
+from psycopg import Error as DatabaseError
+from psycopg_pool import PoolTimeout
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.account_creation import AccountCase, OnContent
+from domain.directory import STREAM as DIRECTORY
+from domain.directory import OfPerson
+from domain.facts import KINDS, Actor, ActorKind, Channel, Evidence, Fact, Malformed, Recorded, State
+from domain.library import Library
+from domain.pages import CASE_PROCESSES, PAGES
+from domain.policy import Policy
+from services.activities import as_answer, as_malformed
+from services.audit.replay import replay
+from services.audit.verify import verify
+from services.clock import Clock, SystemClock
+from services.credentials import DoorKey, Proven, Unproven
+from services.door import door_key, key_encryption_key
+from services.evidence import EvidenceStore
+from services.forms import command_kind, filled_in, opened, still_sealed
+from services.founding import as_command, operator_name
+from services.hr.csv_feed import Feed, read_feed
+from services.ledger import Answer, Ledger, operator, unproven_refusal
+from services.reconciler import Reconciler
+from services.seal import KeyStore, Seal
+from services.settings import Settings
+from services.submissions import Submission, parse_submission
+from services.views import Views
+from services.worker import connected
+from workflows.catalogue import TYPE_NAMES
+
+P = ParamSpec("P")
+T = TypeVar("T")
+CASE_IDS = UUID("3d5f2f0a-95b5-5d0c-9c5e-2d2b7ef1b6c4")
+ANSWER_WITHIN = timedelta(seconds=30)
+SEEN_WITHIN_SECONDS = 3.0
+
+
+class Caller(NamedTuple):
+    """Who is at the door, how the door knows, and which door it is."""
+
+    person: str
+    method: str
+    channel: Channel
+
+
+class Unreachable(Exception):
+    """A needed service does not answer. The command is safe to repeat with the same id."""
+
+    def __init__(self, service: str, command_id: str = "") -> None:
+        repeat = f"; safe to repeat with the id {command_id}" if command_id else ""
+        super().__init__(f"{service} cannot be reached{repeat}")
+
+
+class Desk:
+    def __init__(self, settings: Settings, clock: Clock | None = None, client: Client | None = None) -> None:
+        self.settings, self.clock = settings, clock or SystemClock()
+        self._client = client
+
+    @cached_property
+    def door(self) -> DoorKey:
+        return door_key(self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings.recorder_url, self.clock, self.door.verifier(), pool_size=4)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        return KeyStore(self.settings.keeper_url, key_encryption_key(self.settings))
+
+    @cached_property
+    def seal(self) -> Seal:
+        return Seal(self.keys)
+
+    @cached_property
+    def evidence(self) -> EvidenceStore:
+        return EvidenceStore(self.settings.data / "evidence", self.ledger.recorder, self.seal)
+
+    @cached_property
+    def views(self) -> Views:
+        return Views(self.settings.reader_url)
+
+    async def client(self) -> Client:
+        if self._client is None:
+            try:
+                self._client = await connected(self.settings)
+            except (RPCError, RuntimeError, OSError) as error:
+                raise Unreachable(f"Temporal at {self.settings.temporal_address}") from error
+        return self._client
+
+    def close(self) -> None:
+        for name in ("ledger", "keys", "views"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
+    # -- commands
+
+    async def request(self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None) -> dict[str, Any]:
+        """Start a case. The same command id is the same case: `case` is in the answer."""
+        if process not in CASE_PROCESSES:
+            raise Malformed("process", f"no process is named {process}", f"one of {', '.join(CASE_PROCESSES)}")
+        id_ = command_id(id_, caller)
+        case = f"{process}-{uuid5(CASE_IDS, f'{caller.person}/{id_}')}"
+        (opening,) = PAGES[process].opens_with
+        submission = await self._prepared(case, opening.kind, fields, caller, id_)
+        answer = await self._reached(self._start(submission), id_)
+        return {"case": case, "command": id_, **answer}
+
+    async def act(
+        self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+    ) -> dict[str, Any]:
+        """A decision or step, answered when it is recorded or refused."""
+        id_ = command_id(id_, caller)
+        process = case.partition("-")[0]
+        if process not in PAGES:
+            raise Malformed("case", f"no process has the stem {process!r}", f"one of {', '.join(PAGES)}")
+        submission = await self._prepared(case, command_kind(process, command), fields, caller, id_)
+        sending = self._update(submission) if process in CASE_PROCESSES else self._directly(submission)
+        answer = await self._reached(sending, id_)
+        return {"case": case, "command": id_, **answer}
+
+    async def sign(self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None) -> dict[str, Any]:
+        """The payload that a plain Temporal signal or update must carry to do this."""
+        process = case.partition("-")[0]
+        submission = await self._prepared(case, command_kind(process, command), fields, caller, command_id(id_, caller))
+        return submission.model_dump(mode="json")
+
+    async def _prepared(self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str) -> Submission:
+        return await self._in_thread(self._prepare, case, kind, fields, caller, id_)
+
+    def _prepare(self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str) -> Submission:
+        longest = self.ledger.library().policy.settings.reason_max_chars.value
+        fields = self._with_content_seen(case, kind, filled_in(kind, fields, case, id_, self.seal, longest))
+        plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
+        plain.command()  # malformed here is told at the door and goes no further
+        actor = Actor(kind=ActorKind.PERSON, id=caller.person)
+        return self.door.prove(plain, actor, caller.method, caller.channel, self.clock.now())
+
+    def _with_content_seen(self, case: str, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Who names no content decides on the request as this desk shows it now."""
+        if not issubclass(KINDS[kind], OnContent) or "content" in fields:
+            return fields
+        state, _ = self.ledger.read_on(case)
+        return fields | {"content": state.content} if isinstance(state, AccountCase) and state.content else fields
+
+    async def _reached(self, sending: Awaitable[dict[str, Any]], id_: str) -> dict[str, Any]:
+        try:
+            return await sending
+        except (PersistenceError, DatabaseError, PoolTimeout) as error:
+            raise Unreachable("PostgreSQL", id_) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise Unreachable(f"a worker (none answered in {ANSWER_WITHIN.seconds} s)", id_) from error
+        except RPCError as error:
+            raise Unreachable(f"Temporal at {self.settings.temporal_address}", id_) from error
+
+    async def _start(self, submission: Submission) -> dict[str, Any]:
+        client, payload = await self.client(), submission.model_dump(mode="json")
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            TYPE_NAMES[submission.process],
+            payload,
+            id=submission.case,
+            task_queue=self.settings.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        )
+        try:
+            answer: dict[str, Any] = await client.execute_update_with_start_workflow(
+                "submit", payload, start_workflow_operation=start, id=update_id(submission), rpc_timeout=ANSWER_WITHIN
+            )
+        except (WorkflowAlreadyStartedError, WorkflowUpdateFailedError):
+            # its workflow ran and is over, or ended on this very command: the ledger has the answer
+            return await self._directly(submission)
+        return answer
+
+    async def _update(self, submission: Submission) -> dict[str, Any]:
+        client = await self.client()
+        handle = client.get_workflow_handle(submission.case)
+        for brought_back in (False, True):
+            try:
+                answer: dict[str, Any] = await handle.execute_update(
+                    "submit", submission.model_dump(mode="json"), id=update_id(submission), rpc_timeout=ANSWER_WITHIN
+                )
+                return answer
+            except WorkflowUpdateFailedError:
+                return await self._directly(submission)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+            if brought_back or not await self._in_thread(self._is_open, submission.case):
+                break
+            await Reconciler(client, self.ledger, self.settings.task_queue).bring_back(submission.case)
+        return await self._directly(submission)
+
+    async def _directly(self, submission: Submission) -> dict[str, Any]:
+        """To the ledger itself: what is no case of its own, or a case that is closed or was never opened."""
+        return await self._in_thread(self._submit, submission)
+
+    def _submit(self, submission: Submission) -> dict[str, Any]:
+        try:
+            return as_answer(self.ledger.submit(submission))
+        except Malformed as error:
+            return as_malformed(error)
+        except Unproven as error:
+            self.ledger.refuse_unproven(submission.case, submission.kind, str(error))
+            return as_answer(Answer(refusal=unproven_refusal(str(error)), unproven=True))
+
+    def _is_open(self, case: str) -> bool:
+        state, _ = self.ledger.read_on(case)
+        return isinstance(state, AccountCase) and state.position > 0 and not state.closed()
+
+    # -- what people look at
+
+    async def case(self, case: str, reader: str | None, at: datetime | None = None) -> dict[str, Any]:
+        """One case: stage, facts, who is waited for, until when; as it stands or as it stood. `reader` None is the
+        operator, who holds the keys anyway."""
+        return await self._in_thread(self._case, case, reader, at)
+
+    def _case(self, case: str, reader: str | None, at: datetime | None) -> dict[str, Any]:
+        page = PAGES.get(case.partition("-")[0])
+        if page is None:
+            raise Malformed("case", "there is no such case", "an id that `case list` shows")
+        state, recorded = self.ledger.read_on(case)
+        if at is not None:
+            recorded = [each for each in recorded if each.recorded_at <= at]
+            state = page.fold(page.initial(case), recorded)
+        if not recorded:
+            raise Malformed("case", f"there is no case {case}" + (" at that time" if at else ""), "an id that `case list` shows")
+        clear = reader is None or may_read_texts(reader, state, self.ledger.library())
+        return as_shown(state, [self._shown(each, clear) for each in recorded])
+
+    def _shown(self, recorded: Recorded, clear: bool) -> dict[str, Any]:
+        envelope = recorded.envelope
+        shown = envelope.model_dump(mode="json", exclude={"command", "fact"})
+        fact = opened(envelope.fact, envelope.command_id, self.seal) if clear else still_sealed(envelope.fact)
+        return shown | {"fact": fact, "log_position": recorded.log_position, "recorded_at": recorded.recorded_at.isoformat()}
+
+    async def cases(self) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.cases)
+
+    async def inbox(self, person: str) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.inbox, person)
+
+    async def trail(self, **asked: Any) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.trail, asked)
+
+    async def accounts(self) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.accounts, self.clock.now())
+
+    async def standing(self) -> dict[str, Any]:
+        """How far the log and each projection are; raises Unreachable where a service is away."""
+        await self.client()
+        return await self._in_thread(self._standing)
+
+    def _standing(self) -> dict[str, Any]:
+        position = self.ledger.recorder.max_notification_id() or 0
+        return {"log_position": position, "projections": self.views.positions(), "stopped": self.views.stopped()}
+
+    async def notices(self) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.outbox)
+
+    async def policy(self) -> Policy:
+        return await self._in_thread(lambda: self.ledger.library().policy)
+
+    async def import_staff(self, raw: bytes, dry_run: bool, skip_broken: bool) -> dict[str, Any]:
+        """Feed the directory. Broken rows are named; with any of them nothing is applied unless `skip_broken`."""
+        return await self._in_thread(self._import_staff, raw, dry_run, skip_broken)
+
+    def _import_staff(self, raw: bytes, dry_run: bool, skip_broken: bool) -> dict[str, Any]:
+        library = self.ledger.library()
+        feed = read_feed(raw, library.policy)
+        command, who = as_command(feed), operator(operator_name())
+        held_back = bool(feed.problems) and not skip_broken
+        facts = self.ledger.rehearse(command, DIRECTORY, who)
+        told = as_told(feed, facts, library) | {"dry_run": dry_run, "applied": False}
+        if dry_run or held_back:
+            return told
+        answer = self.ledger.submit_own(command, DIRECTORY, who, str(uuid4()))
+        return told | as_answer(answer) | {"applied": answer.refusal is None}
+
+    async def verify(self) -> dict[str, Any]:
+        return await self._in_thread(verify, self.settings.reader_url)
+
+    async def replay(self) -> dict[str, Any]:
+        return await self._in_thread(replay, self.settings.projector_url)
+
+    async def staff(self, person: str | None = None) -> list[dict[str, Any]]:
+        return await self._in_thread(self._staff, person)
+
+    def _staff(self, person: str | None) -> list[dict[str, Any]]:
+        library = self.ledger.library()
+        found = [each for each in library.people() if person in (None, each.id)]
+        if person and not found:
+            raise Malformed("person", f"nobody has the id {person}", "an id that `staff list` shows")
+        return [
+            each.model_dump(mode="json")
+            | {
+                "roles": sorted(role.value for role in library.roles(each.id)),
+                "at_work": library.is_active(each.id),
+                "friends_administrator": library.friends_administrator(each.id),
+            }
+            for each in found
+        ]
+
+    async def seen(self, log_position: int) -> bool:
+        """Wait until the projections have what was just recorded; False if they have not in a few seconds."""
+        return await self._in_thread(self.views.wait_for, log_position, SEEN_WITHIN_SECONDS)
+
+    async def keep(self, content: bytes, media_type: str, case: str) -> dict[str, Any]:
+        """Store an evidence file beside the log; what to name in a command's `evidence`."""
+        kept: Evidence = await self._in_thread(self.evidence.put, content, media_type, case)
+        return kept.model_dump(mode="json")
+
+    # -- sessions
+
+    def token(self, person: str, method: str) -> str:
+        return self.door.token(person, method, self.clock.now())
+
+    async def whose(self, token: str) -> Proven:
+        """Whose bearer token this is; raises Unproven, also when they are no longer with the library."""
+        return await self._in_thread(self._whose, token)
+
+    def _whose(self, token: str) -> Proven:
+        library = self.ledger.library()
+        life = timedelta(hours=library.policy.settings.credential_life_hours.value)
+        proven = self.door.verifier().session(token, self.clock.now(), life)
+        if not library.is_active(proven.actor.id):
+            raise Unproven("the token's person is not an active employee")
+        return proven
+
+    async def _in_thread(self, do: Callable[P, T], *with_: P.args, **named: P.kwargs) -> T:
+        try:
+            return await asyncio.to_thread(do, *with_, **named)
+        except (PersistenceError, DatabaseError, PoolTimeout) as error:
+            raise Unreachable("PostgreSQL") from error
+
+
+def as_told(feed: Feed, facts: tuple[Fact, ...], library: Library) -> dict[str, Any]:
+    """The difference a feed makes, by person; who is not in it at all is left as they are."""
+    changes = [each for each in facts if isinstance(each, OfPerson)]
+    named = {each.id for each in feed.people}
+    return {
+        "difference": [
+            {"what": in_words(type(each).__name__), "person": each.person.id, "more": ", ".join(getattr(each, "changed", ()))}
+            for each in changes
+        ],
+        "unchanged": len(feed.people) - len(changes),
+        "absent": [each.id for each in library.people() if each.id not in named and each.active],
+        "problems": [str(each) for each in feed.problems],
+    }
+
+
+def in_words(name: str) -> str:
+    return name.removeprefix("Person").lower()
+
+
+def command_id(given: str | None, caller: Caller) -> str:
+    """A UUID: the caller's own, or one that follows from whatever key the caller chose (an Idempotency-Key)."""
+    if not given:
+        return str(uuid4())
+    try:
+        return str(UUID(given))
+    except ValueError:
+        return str(uuid5(CASE_IDS, f"{caller.person}/{given}"))
+
+
+def update_id(submission: Submission) -> str:
+    """Temporal answers an update id it knows with its first answer; so another content must be another update, for the
+    ledger to see and refuse."""
+    return f"{submission.id}/{submission.content[:16]}"
+
+
+def may_read_texts(person: str, state: State, library: Library) -> bool:
+    """Those who have to do with the case read its free texts; others see that there is one. Auditors too see it sealed."""
+    if not isinstance(state, AccountCase) or state.request is None:
+        return False
+    asked = state.waiting.persons if state.waiting else ()
+    return person in (*state.editors, *asked, *state.request.administrators) or library.at_headquarters(person)
+
+
+def as_shown(state: State, facts: list[dict[str, Any]]) -> dict[str, Any]:
+    shown = still_sealed(state.model_dump(mode="json"))
+    return {
+        "case": state.case,
+        "process": state.case.partition("-")[0],
+        "stage": shown.get("stage", ""),
+        "content": shown.get("content", ""),
+        "waiting": shown.get("waiting"),
+        "state": shown,
+        "facts": facts,
+    }

@@ -1,0 +1,15 @@
+"""Where the keys of a door are: the signing key, and the key-encryption key of the seal."""
+
+from __future__ import annotations
+
+from services.credentials import DoorKey
+from services.seal import KeyEncryptionKey
+from services.settings import Settings, secrets_folder
+
+
+def door_key(settings: Settings) -> DoorKey:
+    return DoorKey.of_file(secrets_folder(settings.data) / "door.jwk")
+
+
+def key_encryption_key(settings: Settings) -> KeyEncryptionKey:
+    return KeyEncryptionKey.of_file(settings.key_file or secrets_folder(settings.data) / "key-encryption.key")

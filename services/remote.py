@@ -1,0 +1,90 @@
+"""The desk of a system elsewhere, asked over its HTTP API with a bearer token."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from domain.facts import Malformed
+from services.credentials import Unproven
+from services.desk import Caller, Unreachable
+
+TIMEOUT_SECONDS = 60.0
+UNPROCESSABLE, UNAUTHORIZED, FORBIDDEN, CONFLICT, NOT_FOUND = 422, 401, 403, 409, 404
+NO_SERVER = range(500, 600)
+
+
+class RemoteDesk:
+    """Answers as `Desk` does. Who asks is whoever the token says; `caller` is not looked at."""
+
+    def __init__(self, url: str, token: str) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._url = url
+        self._http = httpx.AsyncClient(base_url=url.rstrip("/") + "/api/v1", headers=headers, timeout=TIMEOUT_SECONDS)
+
+    async def request(self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None) -> dict[str, Any]:
+        return dict(await self._post(f"/cases/{process}", fields, id_))
+
+    async def act(
+        self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+    ) -> dict[str, Any]:
+        return dict(await self._post(f"/cases/{case}/commands/{command}", fields, id_))
+
+    async def case(self, case: str, reader: str | None, at: datetime | None = None) -> dict[str, Any]:
+        return dict(await self._get(f"/cases/{case}", {"at": at.isoformat() if at else None}))
+
+    async def cases(self) -> list[dict[str, Any]]:
+        return list(await self._get("/cases", {}))
+
+    async def inbox(self, person: str) -> list[dict[str, Any]]:
+        return list(await self._get("/inbox", {}))
+
+    async def trail(self, **asked: Any) -> list[dict[str, Any]]:
+        wanted = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asked.items()}
+        return list(await self._get("/audit/events", wanted))
+
+    async def staff(self, person: str | None = None) -> list[dict[str, Any]]:
+        return list(await self._get("/staff", {"person": person}))
+
+    async def keep(self, content: bytes, media_type: str, case: str) -> dict[str, Any]:
+        headers = {"Content-Type": media_type}
+        return dict(await self._send(self._http.post(f"/cases/{case}/evidence", content=content, headers=headers)))
+
+    async def seen(self, log_position: int) -> bool:
+        return True
+
+    async def _post(self, path: str, fields: dict[str, Any], id_: str | None) -> Any:
+        headers = {"Idempotency-Key": id_} if id_ else {}
+        return await self._send(self._http.post(path, json=fields, headers=headers))
+
+    async def _get(self, path: str, asked: dict[str, Any]) -> Any:
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        return await self._send(self._http.get(path, params=wanted))
+
+    async def _send(self, sending: Any) -> Any:
+        try:
+            response: httpx.Response = await sending
+        except httpx.HTTPError as error:
+            raise Unreachable(self._url) from error
+        if response.status_code in NO_SERVER:
+            raise Unreachable(f"{self._url} (it answered {response.status_code})")
+        body = self._json(response)
+        if response.status_code == UNAUTHORIZED:
+            raise Unproven(str(body.get("because", "the token is not accepted")))
+        if response.status_code in (FORBIDDEN, CONFLICT):
+            refused = {name: body.get(name) for name in ("clauses", "because", "remedy")}
+            return {"refused": refused, "case": body.get("case"), "command": body.get("command")}
+        if response.status_code in (UNPROCESSABLE, NOT_FOUND):
+            raise Malformed(body.get("field", "request"), body.get("because", response.text), body.get("remedy", ""))
+        return body
+
+    def _json(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise Unreachable(f"{self._url} (its answer is no JSON: is it an Imprimatur?)") from error
+
+    def close(self) -> None:
+        """Connections end with the process that asked."""
