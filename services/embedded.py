@@ -208,7 +208,11 @@ class Tree:
         self.announce(line)
 
     def _tend(self) -> None:
-        welcome = f"Imprimatur is up: {self.public_url}   (Ctrl-C stops it; data in {self.data})"
+        welcome = (
+            f"Imprimatur is up: {self.public_url}   (Ctrl-C stops it; data in {self.data})\n"
+            f"To sign in, make a token for a person of the staff: imprimatur token --as p-ed --data {self.data}\n"
+            f"or act from here: imprimatur inbox --as p-ed --data {self.data}"
+        )
         while not self.signals.ending():
             for part in self.parts:
                 if part.tended(self.announce, self.signals.ending):

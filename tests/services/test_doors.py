@@ -1,0 +1,352 @@
+"""The two doors of the running system, command line and HTTP API: what people get to see, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from services.embedded_temporal import temporal_program, without_temporal_settings
+from services.settings import Runtime
+from tests.services.running import RunningSystem, running_system
+from tests.system import LOGO, ROOT, STAFF, TASKS
+
+DONE, WRONG, MALFORMED, REFUSED, AWAY = 0, 1, 2, 3, 4
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[RunningSystem]:
+    with running_system() as system:
+        yield system
+
+
+@pytest.fixture
+def api(system: RunningSystem) -> Iterator[Any]:
+    with httpx.Client(base_url=system.url, timeout=60) as client:
+
+        def call(method: str, path: str, person: str = "p-ed", key: str = "", **given: Any) -> httpx.Response:
+            headers = {"Authorization": f"Bearer {system.token(person)}"} | ({"Idempotency-Key": key} if key else {})
+            return client.request(method, path, headers=headers, **given)
+
+        yield call
+
+
+# command line
+
+
+def test_a_case_goes_from_request_to_open_by_the_command_line(system: RunningSystem) -> None:
+    case = system.requested()
+    assert system.cli("act", case, "ApproveAccount", "--as", "p-ed").exit_code == DONE
+    for task in TASKS:
+        logo = {"logo_sha256": LOGO, "logo_source": "marketing_and_access_coordinator"} if task == "logo" else {}
+        done = system.cli("act", case, "CompleteTask", "-", "--as", "p-mac", given=json.dumps({"task": task} | logo))
+        assert done.exit_code == DONE, done.output
+    for administrator in ("p-mac", "p-bm-durant"):
+        assert system.cli("act", case, "ConfirmAdministration", "--as", administrator).exit_code == DONE
+    opened = system.json("act", case, "OpenAccount", "--as", "p-mac")
+    assert [each["kind"] for each in opened["recorded"]] == ["account_creation.AccountOpened"]
+    (account,) = [each for each in system.json("accounts") if each["case_id"] == case]
+    assert (account["standing"], account["in_order"]) == ("open", True)
+
+
+def test_a_refusal_is_exit_3_with_clauses_reason_and_remedy(system: RunningSystem) -> None:
+    told = system.cli("request", "account_creation", "-", "--as", "p-bm-durant", "--json",
+                      given=json.dumps(system.a_request(administrators=["p-bm-durant"])))  # fmt: skip
+    assert told.exit_code == REFUSED
+    refused = json.loads(told.stdout)["refused"]
+    assert refused["clauses"] == ["PR-7"]
+    assert "too few" in refused["because"]
+    assert "at least 2" in refused["remedy"]
+
+
+def test_nobody_approves_their_own_request_at_the_command_line(system: RunningSystem) -> None:
+    told = system.cli("act", system.requested(), "ApproveAccount", "--as", "p-bm-durant")
+    assert told.exit_code == REFUSED
+    assert "nobody decides on their own request" in told.output
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"reason": "x" * 1_000_000}, "reason"),
+        ({"reason": "a\x00b"}, "reason"),
+        ({"reason": "   "}, "reason"),
+        ({"reason": 7}, "reason"),
+        ({}, "reason"),
+        ({"reason": "no", "surprise": 1}, "surprise"),
+        ({"reason": "no", "content": "abc"}, "content"),
+    ],
+)
+def test_malformed_input_is_exit_2_and_leaves_no_event(
+    system: RunningSystem, fields: dict[str, Any], field: str
+) -> None:
+    case = system.requested()
+    before = len(system.json("audit", "trail"))
+    told = system.cli("act", case, "RefuseAccount", "-", "--as", "p-ed", "--json", given=json.dumps(fields))
+    assert told.exit_code == MALFORMED
+    assert json.loads(told.stdout)["malformed"]["field"] == field
+    assert len(system.json("audit", "trail")) == before
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["act", "no-such-process", "ApproveAccount", "--as", "p-ed"],
+        ["act", "account_creation-00000000-0000-4000-8000-000000000000", "NoSuchCommand", "--as", "p-ed"],
+        ["case", "show", "account_creation-00000000-0000-4000-8000-000000000000"],
+        ["case", "show", "nonsense"],
+        ["request", "account_creation", "no-such-file.json", "--as", "p-ed"],
+        ["request", "no_such_process", "-", "--as", "p-ed"],
+        ["staff", "show", "nobody"],
+        ["token", "--as", "nobody"],
+        ["audit", "trail", "--from", "2026-03-02T09:00:00"],
+        ["audit", "trail", "--from", "yesterday"],
+        ["case", "show", "x", "--at", "2026-03-02"],
+    ],
+)
+def test_a_call_that_makes_no_sense_is_exit_2_in_a_line_or_two(system: RunningSystem, argv: list[str]) -> None:
+    told = system.cli(*argv, given="{}")
+    assert told.exit_code == MALFORMED, told.output
+    assert "Traceback" not in told.output
+    assert 1 <= len(told.output.strip().splitlines()) <= 3
+
+
+def test_an_approval_of_an_unknown_case_is_refused(system: RunningSystem) -> None:
+    told = system.cli("act", f"account_creation-{uuid4()}", "ApproveAccount", "-", "--as", "p-ed",
+                      given=json.dumps({"content": "0" * 64}))  # fmt: skip
+    assert told.exit_code == REFUSED
+    assert "no account has been requested" in told.output
+
+
+def test_the_same_command_id_gets_the_first_answer_and_another_id_is_refused(system: RunningSystem) -> None:
+    case, id_ = system.requested(), str(uuid4())
+    reason = {"reason": "not this year"}
+    first = system.json("act", case, "RefuseAccount", "-", "--as", "p-ed", "--id", id_, given=reason)
+    again = system.json("act", case, "RefuseAccount", "-", "--as", "p-ed", "--id", id_, given=reason)
+    assert [each["event_id"] for each in again["recorded"]] == [each["event_id"] for each in first["recorded"]]
+    other = system.json("act", case, "RefuseAccount", "-", "--as", "p-ed", given=reason)
+    assert other["refused"]["clauses"] == ["PR-1"]
+
+
+def test_the_same_command_id_with_other_content_is_a_conflict(system: RunningSystem) -> None:
+    case, id_ = system.requested(), str(uuid4())
+    system.json("act", case, "AskForChanges", "-", "--as", "p-ed", "--id", id_, given={"reason": "say more"})
+    other = system.json("act", case, "AskForChanges", "-", "--as", "p-ed", "--id", id_, given={"reason": "say less"})
+    assert "was used for other content" in other["refused"]["because"]
+
+
+def test_an_approver_outside_acts_by_a_plain_temporal_signal(system: RunningSystem) -> None:
+    case = system.requested()
+    payload = system.cli("sign", case, "RefuseAccount", "-", "--as", "p-ed", given='{"reason": "not now"}').stdout
+    send_signal(system, case, payload)
+    until_stage(system, case, "refused")
+    trail = system.json("audit", "trail", "--case", case)
+    (refused,) = [each for each in trail if each["kind"] == "account_creation.AccountRefused"]
+    assert (refused["channel"], refused["actor"], refused["role"]) == ("signal", "p-ed", "executive_director")
+
+
+def test_a_forged_signal_changes_nothing_and_is_on_record(system: RunningSystem) -> None:
+    case = system.requested()
+    payload = json.loads(system.cli("sign", case, "ApproveAccount", "--as", "p-ed").stdout)
+    send_signal(system, case, json.dumps(payload | {"credential": ""}))
+    until(lambda: any(each["refused"] for each in system.json("audit", "trail", "--case", case)))
+    assert system.json("case", "show", case)["stage"] == "executive_review"
+    # the id was not burnt: with its proof the same command goes through
+    send_signal(system, case, json.dumps(payload))
+    until_stage(system, case, "set_up")
+
+
+def test_a_case_as_it_stood_shows_no_later_fact(system: RunningSystem) -> None:
+    case = system.requested()
+    at = system.json("case", "show", case)["facts"][-1]["recorded_at"]
+    system.cli("act", case, "ApproveAccount", "--as", "p-ed")
+    assert system.json("case", "show", case)["stage"] == "set_up"
+    assert system.json("case", "show", case, "--at", at)["stage"] == "executive_review"
+
+
+def test_the_inbox_names_what_waits_and_until_when(system: RunningSystem) -> None:
+    case = system.requested()
+    (task,) = [each for each in system.json("inbox", "--as", "p-ed") if each["case"] == case]
+    assert (task["to_do"], task["next_is"]) == ("decide on the account request", "reminder")
+
+
+def test_a_dry_run_of_the_staff_feed_shows_the_difference_and_records_nothing(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    feed = tmp_path / "feed.csv"
+    feed.write_text(STAFF.read_text().replace("p-bs-goodman-1,Library", "p-bs-goodman-1,The Library"))
+    before = len(system.json("audit", "trail"))
+    told = system.json("staff", "import", str(feed), "--dry-run")
+    feed.write_text(STAFF.read_text().replace('"Library Assistant, Goodman"', '"Library Assistant in Goodman"'))
+    told = system.json("staff", "import", str(feed), "--dry-run")
+    assert [each["person"] for each in told["difference"]] == ["p-bs-goodman-1"]
+    assert len(system.json("audit", "trail")) == before
+
+
+def test_a_feed_with_a_broken_row_names_it_and_applies_nothing_unless_asked(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    feed = tmp_path / "feed.csv"
+    header = STAFF.read_text().splitlines()[0]
+    feed.write_text(f"{header}\np-new-1,One,one@example.org,Library Clerk,durant,,true,,,\n"
+                    "p-new-2,Two,two@example.org,Library Clerk,atlantis,,true,,,\n")  # fmt: skip
+    told = system.cli("staff", "import", str(feed))
+    assert told.exit_code == MALFORMED
+    assert "line 3, branch" in told.output
+    assert system.cli("staff", "show", "p-new-1").exit_code == MALFORMED
+    assert system.cli("staff", "import", str(feed), "--skip-broken").exit_code == DONE
+    assert system.json("staff", "show", "p-new-1")["roles"] == ["branch_staff"]
+    again = system.json("staff", "import", str(feed), "--skip-broken")
+    assert again["difference"] == []
+
+
+def test_a_branch_closed_by_storm_moves_the_due_moments_of_who_waits_there(system: RunningSystem) -> None:
+    case = system.requested()
+    due = system.json("case", "show", case)["waiting"]["due"][0]["at"]
+    closing = {"place": "hq", "day": due[:10], "because": "storm"}
+    assert system.cli("act", "opening_hours", "CloseBranch", "-", "--as", "p-ed", given=json.dumps(closing)).exit_code == DONE
+    until(lambda: system.json("case", "show", case)["waiting"]["due"][0]["at"] > due)
+
+
+def test_the_log_is_whole_and_the_projections_follow_from_it(system: RunningSystem) -> None:
+    verified = system.cli("audit", "verify", "--json")
+    assert (verified.exit_code, json.loads(verified.stdout)["findings"]) == (DONE, [])
+    replayed = system.cli("audit", "replay", "--json")
+    assert replayed.exit_code == DONE, replayed.output
+
+
+def test_policy_check_names_line_and_field(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text((ROOT / "policies" / "mmrls.toml").read_text().replace("value = 2\n", 'value = "two"\n', 1))
+    told = subprocess.run(
+        [sys.executable, "-m", "services.cli", "policy", "check", str(broken)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert told.returncode == MALFORMED
+    assert "broken.toml:" in told.stderr
+    assert "settings.minimum_administrators.value" in told.stderr
+
+
+def test_a_system_that_is_not_there_is_exit_4_in_one_line(tmp_path: Path) -> None:
+    Runtime(tmp_path).write({"settings": {
+        "database_url": "postgresql://127.0.0.1:9/none", "temporal_address": "127.0.0.1:9", "port": 9,
+    }})  # fmt: skip
+    argv = [sys.executable, "-m", "services.cli", "act", f"account_creation-{uuid4()}", "OpenAccount", "--as", "p-ed"]
+    told = subprocess.run([*argv, "--data", str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert told.returncode == AWAY, told.stderr
+    assert told.stderr.count("\n") == 1
+    assert "Traceback" not in told.stderr
+
+
+# HTTP
+
+
+def test_without_a_token_the_api_says_401_and_how_to_get_one(system: RunningSystem) -> None:
+    told = httpx.get(f"{system.url}/api/v1/inbox")
+    assert told.status_code == 401
+    assert told.headers["content-type"] == "application/problem+json"
+    assert "imprimatur token" in told.json()["remedy"]
+
+
+def test_a_forged_token_is_no_token(system: RunningSystem) -> None:
+    header, payload, signature = system.token("p-ed").split(".")
+    for forged in (f"{header}.{payload}.{signature[:-4]}AAAA", "x.y.z", f"{header}.{payload}."):
+        assert httpx.get(f"{system.url}/api/v1/inbox", headers={"Authorization": f"Bearer {forged}"}).status_code == 401
+
+
+def test_the_api_records_refuses_and_repeats_as_the_command_line_does(system: RunningSystem, api: Any) -> None:
+    asked = system.a_request()
+    first = api("POST", "/api/v1/cases/account_creation", "p-bm-durant", key="my-key", json=asked)
+    again = api("POST", "/api/v1/cases/account_creation", "p-bm-durant", key="my-key", json=asked)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["case"] == again.json()["case"]
+    case = first.json()["case"]
+    own = api("POST", f"/api/v1/cases/{case}/commands/ApproveAccount", "p-bm-durant", json={})
+    assert own.status_code == 403
+    assert own.json()["clauses"] == ["PR-1"]
+    early = api("POST", f"/api/v1/cases/{case}/commands/OpenAccount", "p-mac", json={})
+    assert early.status_code == 409
+    assert api("POST", f"/api/v1/cases/{case}/commands/ApproveAccount", json={}).status_code == 200
+    assert api("GET", f"/api/v1/cases/{case}").json()["stage"] == "set_up"
+
+
+def test_the_api_names_the_field_of_malformed_input(system: RunningSystem, api: Any) -> None:
+    asked = system.a_request(surprise=1)
+    told = api("POST", "/api/v1/cases/account_creation", json=asked)
+    assert (told.status_code, told.json()["field"]) == (422, "surprise")
+    assert api("POST", "/api/v1/cases/account_creation", content=b"{broken").status_code == 422
+    assert api("POST", "/api/v1/cases/account_creation", json=[1]).status_code == 422
+    assert api("GET", "/api/v1/cases/account_creation-none").status_code == 404
+    assert api("GET", "/api/v1/audit/events?from=2026-03-02T09:00:00").status_code == 422
+
+
+def test_free_texts_are_read_by_those_who_have_to_do_with_the_case(system: RunningSystem, api: Any) -> None:
+    case = system.requested(purpose="something only the case's people read")
+    shown = api("GET", f"/api/v1/cases/{case}", "p-ed").json()
+    assert shown["facts"][0]["fact"]["purpose"] == "something only the case's people read"
+    for stranger in ("p-bs-goodman-1", "p-auditor"):
+        assert api("GET", f"/api/v1/cases/{case}", stranger).json()["facts"][0]["fact"]["purpose"] == "[sealed]"
+
+
+def test_the_command_line_reaches_a_system_elsewhere_by_its_address(system: RunningSystem) -> None:
+    remote = ["--url", system.url, "--token", system.token("p-bm-durant")]
+    made = system.cli("request", "account_creation", "-", *remote, "--json", given=json.dumps(system.a_request()))
+    assert made.exit_code == DONE, made.output
+    case = json.loads(made.stdout)["case"]
+    refused = system.cli("act", case, "ApproveAccount", *remote, "--json")
+    assert refused.exit_code == REFUSED
+    assert json.loads(refused.stdout)["refused"]["clauses"] == ["PR-1"]
+    assert system.cli("case", "show", case, *remote).exit_code == DONE
+    assert system.cli("inbox", "--url", "http://127.0.0.1:9", "--token", "x").exit_code == AWAY
+
+
+def test_an_evidence_file_is_kept_beside_the_log_and_named_in_a_task(system: RunningSystem, tmp_path: Path) -> None:
+    case = system.requested()
+    system.cli("act", case, "ApproveAccount", "--as", "p-ed")
+    picture = tmp_path / "page.png"
+    picture.write_bytes(b"\x89PNG a screenshot of the page")
+    kept = json.loads(system.cli("evidence", "add", str(picture), "--case", case, "--type", "image/png").stdout)
+    done = system.json("act", case, "CompleteTask", "-", "--as", "p-mac", given={"task": "account_made", "evidence": [kept]})
+    assert done["recorded"][0]["kind"] == "account_creation.TaskCompleted"
+    files = [file.read_bytes() for file in (system.data / "evidence").rglob("*") if file.is_file()]
+    assert len(files) == 1
+    assert b"a screenshot" not in files[0]
+
+
+def test_health_readiness_and_metrics_answer(system: RunningSystem) -> None:
+    assert httpx.get(f"{system.url}/healthz").json() == {"status": "up"}
+    assert httpx.get(f"{system.url}/readyz").json()["log_position"] > 0
+    assert "imprimatur_log_position" in httpx.get(f"{system.url}/metrics").text
+    assert "Sign in" in httpx.get(system.url).text
+    assert "/api/v1/cases/{process}" in httpx.get(f"{system.url}/openapi.json").json()["paths"]
+
+
+# helpers
+
+
+def send_signal(system: RunningSystem, case: str, payload: str) -> None:
+    address = Runtime(system.data).settings()["temporal_address"]
+    argv = [str(temporal_program()), "workflow", "signal", "--address", address, "--workflow-id", case]
+    sent = subprocess.run(
+        [*argv, "--name", "submit", "--input", payload], env=without_temporal_settings(), capture_output=True, check=False
+    )
+    assert sent.returncode == 0, sent.stderr
+
+
+def until(come: Any, seconds: float = 20.0) -> None:
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not come():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.2)
+
+
+def until_stage(system: RunningSystem, case: str, stage: str) -> None:
+    until(lambda: system.json("case", "show", case)["stage"] == stage)
