@@ -113,9 +113,7 @@ class AccountRegister(Projection):
 
     def _accounts_concerned(self, told: list[Logged], cursor: Cursor[DictRow]) -> dict[str, Account]:
         """Those that these events are about, and every open one where the staff or the policy changed."""
-        changed = any(
-            isinstance(event.fact, OfPerson | FriendsRoleDeclared | PolicyAdopted) for event in told
-        )
+        changed = any(isinstance(event.fact, OfPerson | FriendsRoleDeclared | PolicyAdopted) for event in told)
         select = SQL("select * from {} where case_id = any (%s) or (%s and standing = %s)").format(
             self.table("accounts")
         )
@@ -198,14 +196,10 @@ def concerned(case: str, fact: Fact, accounts: dict[str, Account]) -> list[str]:
 
 
 def administered_by(person: str, accounts: dict[str, Account]) -> list[str]:
-    return [
-        each.case_id for each in accounts.values() if each.standing == OPEN and person in each.administrators
-    ]
+    return [each.case_id for each in accounts.values() if each.standing == OPEN and person in each.administrators]
 
 
-def health_from(
-    at: datetime, administrators: list[str], register: Register
-) -> Iterator[tuple[datetime, Health]]:
+def health_from(at: datetime, administrators: list[str], register: Register) -> Iterator[tuple[datetime, Health]]:
     """How it stands from this moment on, and from each later day that changes it by what is known today."""
     before = None
     for moment in (at, *days_that_may_change_it(at, administrators, register)):
@@ -217,9 +211,7 @@ def health_from(
 
 def days_that_may_change_it(at: datetime, administrators: list[str], register: Register) -> list[datetime]:
     people = [register.people[each] for each in administrators if each in register.people]
-    days = {person.start for person in people} | {
-        person.end and person.end + timedelta(days=1) for person in people
-    }
+    days = {person.start for person in people} | {person.end and person.end + timedelta(days=1) for person in people}
     days |= {adopted.effective for adopted, _ in register.policies}
     return sorted(moment for day in days if day and (moment := beginning_of(day, at, register)) > at)
 
@@ -231,9 +223,7 @@ def beginning_of(day: date, at: datetime, register: Register) -> datetime:
 
 def health_at(at: datetime, administrators: list[str], register: Register) -> Health:
     library = Library(register, at)
-    active = [
-        each for each in administrators if library.is_active(each) and not library.friends_administrator(each)
-    ]
+    active = [each for each in administrators if library.is_active(each) and not library.friends_administrator(each)]
     coordinators = sorted(coordinators_among(set(active), library))
     try:
         enough_administrators_one_a_coordinator(tuple(active), library)

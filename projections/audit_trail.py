@@ -1,7 +1,8 @@
 """What happened, who did it, in which capacity, on what proof, under which clause? One row for each event of the log.
 
-Every field of the envelope, with the account and the persons it is about and a plain sentence. It reads the stored bytes
-as they are, so that no event that has been renamed since can stop it.
+Every field of the envelope, with the account and the persons it is about and a plain sentence. It reads the stored
+bytes as they are, so that no event that has been renamed since can stop it. Fact and command are not copied a second
+time: the view looks them up in the log.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any, ClassVar, LiteralString
 from psycopg import Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL
-from pydantic_core import to_json
 
 from domain.account_creation import claim
 from domain.attempts import AttemptRefused, AttemptsSuppressed
@@ -25,17 +25,17 @@ REFUSED = {AttemptRefused.kind, AttemptsSuppressed.kind}
 ONE_PERSON = ("person", "administrator", "giver", "by")
 SEVERAL_PERSONS = ("persons", "before", "administrators", "posters")
 COLUMNS = (
-    "log_position", "recorded_at", "event_id", "v", "case_id", "stream", "position", "process", "kind", "what", "refused",
-    "at", "occurred_at", "actor_kind", "actor", "on_behalf_of", "role", "place", "proven_by", "channel", "command_id",
-    "cause", "correlation", "policy", "read_up_to", "clauses", "claims", "releases", "touches", "workflow", "run",
-    "account", "person", "persons", "fact", "command",
+    "log_position", "recorded_at", "event_id", "v", "case_id", "stream", "position", "process", "kind", "what",
+    "refused", "at", "occurred_at", "actor_kind", "actor", "on_behalf_of", "role", "place", "proven_by", "channel",
+    "command_id", "cause", "correlation", "policy", "read_up_to", "clauses", "claims", "releases", "touches",
+    "workflow", "run", "account", "person", "persons",
 )  # fmt: skip
 
 
 class AuditTrail(Projection):
     name = "audit_trail"
     tables: ClassVar[dict[str, LiteralString]] = {
-        "audit_trail": """
+        "audit_trail_rows": """
             log_position bigint not null, recorded_at timestamptz not null, event_id text not null, v integer not null,
             case_id text not null, stream text not null, position bigint not null, process text not null,
             kind text not null, what text not null, refused boolean not null,
@@ -44,17 +44,24 @@ class AuditTrail(Projection):
             channel text not null, command_id text not null, cause text not null, correlation text not null,
             policy text not null, read_up_to bigint not null, clauses text[] not null, claims text[] not null,
             releases text[] not null, touches text[] not null, workflow text not null, run text not null,
-            account text not null, person text not null, persons text[] not null, fact json not null, command json"""
+            account text not null, person text not null, persons text[] not null"""
+    }
+    views: ClassVar[dict[str, LiteralString]] = {
+        "audit_trail": """
+            select t.*, e.said -> 'fact' as fact, nullif((e.said -> 'command')::text, 'null')::json as command
+            from {table} t join lateral (
+                select convert_from(state, 'UTF8')::json as said from ledger.events
+                where notification_id = t.log_position offset 0) e on true"""
     }
     indexes = (
-        ("audit_trail", "(log_position)"),
-        ("audit_trail", "(case_id, log_position)"),
-        ("audit_trail", "(actor, log_position)"),
-        ("audit_trail", "(account, log_position) where account <> ''"),
-        ("audit_trail", "(kind, log_position)"),
-        ("audit_trail", "(at)"),
-        ("audit_trail", "using gin (clauses)"),
-        ("audit_trail", "using gin (persons)"),
+        ("audit_trail_rows", "(log_position)"),
+        ("audit_trail_rows", "(case_id, log_position)"),
+        ("audit_trail_rows", "(actor, log_position)"),
+        ("audit_trail_rows", "(account, log_position) where account <> ''"),
+        ("audit_trail_rows", "(kind, log_position)"),
+        ("audit_trail_rows", "(at)"),
+        ("audit_trail_rows", "using gin (clauses)"),
+        ("audit_trail_rows", "using gin (persons)"),
     )
 
     def __init__(self, suffix: str = "") -> None:
@@ -62,9 +69,9 @@ class AuditTrail(Projection):
         self._account_of: dict[str, str] = {}
 
     def begin(self, cursor: Cursor[DictRow], position: int) -> None:
-        newest = SQL(
-            "select distinct on (case_id) case_id, account from {} where account <> '' order by case_id, log_position desc"
-        )
+        newest = SQL("""
+            select distinct on (case_id) case_id, account from {} where account <> ''
+            order by case_id, log_position desc""")
         self._account_of = {
             row["case_id"]: row["account"] for row in cursor.execute(newest.format(self.table())).fetchall()
         }
@@ -73,17 +80,18 @@ class AuditTrail(Projection):
         self.add(cursor, COLUMNS, map(self._row, page))
 
     def _row(self, event: Logged) -> tuple[Any, ...]:
-        said, case = event.decoded, event.case
-        fact, actor, command = said["fact"], said["actor"], said.get("command")
+        # decoded here and let go: a page of decoded events kept costs more in garbage collection than in decoding
+        said, case = event.decode(), event.case
+        fact, actor = said["fact"], said["actor"]
         person, persons = persons_of(fact, actor["id"], said["on_behalf_of"])
         return (
             event.log_position, event.recorded_at, said["event_id"], said["v"], case, event.stream, event.position,
             process_of(case), event.kind, what_happened(event.kind, fact), event.kind in REFUSED,
-            said["at"], said["occurred_at"], actor["kind"], actor["id"], said["on_behalf_of"], said["role"], said["place"],
-            said["proven_by"], said["channel"], said["command_id"], said["cause"], said["correlation"], said["policy"],
-            said["read_up_to"], array(said["clauses"]), array(said["claims"]), array(said["releases"]),
-            array(said["touches"]), said["workflow"], said["run"], self._account(case, fact), person, array(persons),
-            to_json(fact).decode(), None if command is None else to_json(command).decode(),
+            said["at"], said["occurred_at"], actor["kind"], actor["id"], said["on_behalf_of"], said["role"],
+            said["place"], said["proven_by"], said["channel"], said["command_id"], said["cause"],
+            said["correlation"], said["policy"], said["read_up_to"], array(said["clauses"]), array(said["claims"]),
+            array(said["releases"]), array(said["touches"]), said["workflow"], said["run"],
+            self._account(case, fact), person, array(persons),
         )  # fmt: skip
 
     def _account(self, case: str, fact: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def row(case: str, folded: Folded) -> tuple[Any, ...]:
     found = state.search()
     return (
         case, folded.process, state.stage.value, state.closed(), state.requester, found.get("Branch", ""),
-        found.get("Account", ""), state.content, wait and wait.role.value, wait and list(wait.persons), wait and wait.to,
-        wait and wait.next_due(), state.model_dump_json(), state.position, folded.log_position, folded.opened_at,
-        folded.last.at, folded.last.policy,
+        found.get("Account", ""), state.content, wait and wait.role.value, wait and list(wait.persons),
+        wait and wait.to, wait and wait.next_due(), state.model_dump_json(), state.position, folded.log_position,
+        folded.opened_at, folded.last.at, folded.last.policy,
     )  # fmt: skip

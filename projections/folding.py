@@ -72,9 +72,7 @@ class Cases:
         """Every case that the page moves, as it stands at the page's end."""
         return {folded.last.case: folded for _, folded in self.step_by_step(page, cursor) if folded}
 
-    def step_by_step(
-        self, page: Sequence[Logged], cursor: Cursor[DictRow]
-    ) -> Iterator[tuple[Logged, Folded | None]]:
+    def step_by_step(self, page: Sequence[Logged], cursor: Cursor[DictRow]) -> Iterator[tuple[Logged, Folded | None]]:
         """Each event with its case as it stands then; None beside what belongs to no case."""
         self._bring_back(page, cursor)
         for event in page:

@@ -51,8 +51,8 @@ def tasks(case: str, folded: Folded) -> Iterator[tuple[Any, ...]]:
     done = {what for what, _ in wait.done}
     for person in dict.fromkeys(wait.persons):
         yield (
-            case, person, folded.process, folded.state.search().get("Account", ""), wait.role.value, wait.place, wait.to,
-            wait.since, due and due.at, due and due.what.value, Due.ESCALATION in done, Due.OVERDUE in done,
+            case, person, folded.process, folded.state.search().get("Account", ""), wait.role.value, wait.place,
+            wait.to, wait.since, due and due.at, due and due.what.value, Due.ESCALATION in done, Due.OVERDUE in done,
             folded.log_position,
         )  # fmt: skip
 

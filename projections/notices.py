@@ -45,7 +45,15 @@ OVERDUE = Words(
 RELIEVED = Words(
     "No longer yours: {to}: {account}", "You were asked to {to}. Others are asked now; nothing waits for you."
 )
-DETAILS = "\n\nCase: {case}\nAccount: {account}\nAsked on: {since}\nDue: {due}\n\nThis message was sent by Imprimatur.\n"
+DETAILS = """
+
+Case: {case}
+Account: {account}
+Asked on: {since}
+Due: {due}
+
+This message was sent by Imprimatur.
+"""
 
 
 class Notices(Projection):

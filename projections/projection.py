@@ -41,6 +41,9 @@ class Logged:
     @cached_property
     def decoded(self) -> dict[str, Any]:
         """The envelope as plain values, unchecked: quick, and readable whatever has been renamed since."""
+        return self.decode()
+
+    def decode(self) -> dict[str, Any]:
         envelope: dict[str, Any] = from_json(self.stored)
         return envelope
 
@@ -71,6 +74,8 @@ class Projection(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     tables: ClassVar[dict[str, LiteralString]]
+    # what people read, where a table leaves something to be looked up: view → select over `{table}`
+    views: ClassVar[dict[str, LiteralString]] = {}
     # made after the filling where the tables are filled from event one
     indexes: ClassVar[tuple[tuple[str, LiteralString], ...]] = ()
 
@@ -89,7 +94,7 @@ class Projection(ABC):
     @classmethod
     def edition(cls) -> str:
         """Tells tables made by this code from tables made by another."""
-        made_of = repr((cls.version, sorted(cls.tables.items()), cls.indexes))
+        made_of = repr((cls.version, sorted(cls.tables.items()), sorted(cls.views.items()), cls.indexes))
         return hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
     def table(self, name: str = "") -> Identifier:
@@ -98,20 +103,23 @@ class Projection(ABC):
     def create(self, cursor: Cursor[DictRow]) -> None:
         for name, columns in self.tables.items():
             cursor.execute(SQL("create table {} ({})").format(self.table(name), SQL(columns)))
+        for name, select in self.views.items():
+            made_of = SQL(select).format(table=self.table())
+            cursor.execute(SQL("create view {} as {}").format(self.table(name), made_of))
 
     def index(self, cursor: Cursor[DictRow]) -> None:
         for name, what in self.indexes:
             cursor.execute(SQL("create index on {} {}").format(self.table(name), SQL(what)))
 
     def drop(self, cursor: Cursor[DictRow]) -> None:
+        for name in self.views:
+            cursor.execute(SQL("drop view if exists {}").format(self.table(name)))
         for name in self.tables:
             cursor.execute(SQL("drop table if exists {}").format(self.table(name)))
 
     def exists(self, cursor: Cursor[DictRow]) -> bool:
-        names = [f"{SCHEMA}.{name}{self.suffix}" for name in self.tables]
-        found = cursor.execute(
-            "select bool_and(to_regclass(n) is not null) as yes from unnest(%s::text[]) n", (names,)
-        )
+        names = [f"{SCHEMA}.{name}{self.suffix}" for name in (*self.tables, *self.views)]
+        found = cursor.execute("select bool_and(to_regclass(n) is not null) as yes from unnest(%s::text[]) n", (names,))
         return bool(found.fetchall()[0]["yes"])
 
     def replace_cases(
@@ -123,9 +131,7 @@ class Projection(ABC):
         table: str = "",
     ) -> None:
         """These cases' rows as they are now, in place of what stood there."""
-        cursor.execute(
-            SQL("delete from {} where case_id = any (%s)").format(self.table(table)), (list(cases),)
-        )
+        cursor.execute(SQL("delete from {} where case_id = any (%s)").format(self.table(table)), (list(cases),))
         self.add(cursor, columns, rows, table)
 
     def add(

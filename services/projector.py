@@ -28,7 +28,7 @@ from projections.cases import CasePages
 from projections.inbox import Inbox
 from projections.notices import Notices
 from projections.projection import SCHEMA, Logged, Projection
-from services.mail.outbox import run_mailer
+from services.mail.outbox import DELIVERIES, run_mailer
 from services.settings import Settings
 
 PROJECTIONS: tuple[type[Projection], ...] = (AuditTrail, Inbox, CasePages, AccountRegister, Notices)
@@ -74,9 +74,7 @@ class Poison(Exception):
 
     def __init__(self, event: Logged, error: Exception) -> None:
         self.event, self.error = event, type(error).__name__
-        super().__init__(
-            f"{self.error} at log position {event.log_position}, case {event.case}, kind {event.kind}"
-        )
+        super().__init__(f"{self.error} at log position {event.log_position}, case {event.case}, kind {event.kind}")
 
 
 class Moved(Exception):
@@ -113,6 +111,7 @@ class Views(PostgresTrackingRecorder):
             if not conn.execute(TRACKS).fetchall()[0]["it"]:
                 self._create_table(conn.cursor())
             conn.execute(HEALTH)
+            conn.execute(DELIVERIES)
 
     def fill(self, cursor: Cursor[DictRow], projection: Projection, page: Sequence[Logged], since: int) -> int:
         """One page into the view, and the position with it. The position's row is held from the start, so that
@@ -286,9 +285,7 @@ class Projector:
         self._threads: list[Thread] = []
 
     def start(self) -> None:
-        self._threads = [
-            Thread(target=each.run, name=f"projection {each.kind.name}") for each in self._runners
-        ]
+        self._threads = [Thread(target=each.run, name=f"projection {each.kind.name}") for each in self._runners]
         for thread in self._threads:
             thread.start()
 
@@ -324,15 +321,13 @@ class Positions:
         self._pool = ConnectionPool(url, min_size=1, max_size=4, open=True, kwargs={"autocommit": True})
 
     def of(self, projections: Sequence[str]) -> dict[str, int]:
-        select = SQL(
-            "select application_name, notification_id from views.notification_tracking where application_name = any (%s)"
-        )
+        select = SQL("""
+            select application_name, notification_id from views.notification_tracking
+            where application_name = any (%s)""")
         return dict(self._rows(select, projections))
 
     def stopped(self, projections: Sequence[str]) -> list[str]:
-        select = SQL(
-            "select projection from views.projection_health where state = 'stopped' and projection = any (%s)"
-        )
+        select = SQL("select projection from views.projection_health where state = 'stopped' and projection = any (%s)")
         return [name for (name,) in self._rows(select, projections)]
 
     def wait_for(self, position: int, projections: Sequence[str], timeout: float = 5.0) -> bool:
@@ -438,12 +433,8 @@ def compare(url: str, kind: type[Projection], page: int = PAGE_OF_A_REBUILD) -> 
         return [each for table in live.tables for each in differences(cursor, live, fresh, table)]
 
 
-def differences(
-    cursor: Cursor[DictRow], live: Projection, fresh: Projection, table: str
-) -> Iterator[Difference]:
-    rows_only_in = SQL(
-        "select row_to_json(t)::text as row from {} t except all select row_to_json(t)::text from {} t"
-    )
+def differences(cursor: Cursor[DictRow], live: Projection, fresh: Projection, table: str) -> Iterator[Difference]:
+    rows_only_in = SQL("select row_to_json(t)::text as row from {} t except all select row_to_json(t)::text from {} t")
     for name, here, there in (("live", live, fresh), ("rebuilt", fresh, live)):
         cursor.execute(rows_only_in.format(here.table(table), there.table(table)))
         yield from (Difference(table, name, found["row"]) for found in cursor.fetchall())
@@ -466,7 +457,5 @@ def newest(cursor: Cursor[DictRow]) -> int:
 def projection_named(name: str) -> type[Projection]:
     found = {each.name: each for each in PROJECTIONS}.get(name)
     if found is None:
-        raise LookupError(
-            f"there is no projection {name}; one of {', '.join(each.name for each in PROJECTIONS)}"
-        )
+        raise LookupError(f"there is no projection {name}; one of {', '.join(each.name for each in PROJECTIONS)}")
     return found

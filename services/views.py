@@ -9,15 +9,15 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed
 from psycopg_pool import ConnectionPool
 
-from services.projector import PROJECTIONS, Positions
 from projections.account_register import REGISTER_AT
+from services.projector import PROJECTIONS, Positions
 
 CONNECT_SECONDS = 5.0
 FILTERS = {
     "case": SQL("case_id = %(case)s"),
-    "person": SQL("%(person)s = any (persons)"),
+    "person": SQL("persons @> array[%(person)s]::text[]"),
     "account": SQL("account = %(account)s"),
-    "clause": SQL("%(clause)s = any (clauses)"),
+    "clause": SQL("clauses @> array[%(clause)s]::text[]"),
     "since": SQL("at >= %(since)s"),
     "until": SQL("at < %(until)s"),
     "after": SQL("log_position > %(after)s"),
@@ -29,7 +29,12 @@ MOST_ROWS = 100_000
 class Views:
     def __init__(self, url: str) -> None:
         self._pool = ConnectionPool(
-            url, min_size=0, max_size=4, open=True, timeout=CONNECT_SECONDS, kwargs={"autocommit": True, "row_factory": dict_row}
+            url,
+            min_size=0,
+            max_size=4,
+            open=True,
+            timeout=CONNECT_SECONDS,
+            kwargs={"autocommit": True, "row_factory": dict_row},
         )
         self._seen = Positions(url)
 
@@ -42,7 +47,10 @@ class Views:
     def inbox(self, person: str) -> list[dict[str, Any]]:
         """Open tasks of one person, by due time."""
         return self._rows(
-            SQL("select *, case_id as case from views.inbox where person = %(person)s order by next_due nulls last, case_id"),
+            SQL(
+                "select *, case_id as case from views.inbox where person = %(person)s "
+                "order by next_due nulls last, case_id"
+            ),
             {"person": person},
         )
 

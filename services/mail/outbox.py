@@ -1,8 +1,8 @@
 """Hands over what the outbox holds: recorded once, handed over at least once, always under one Message-ID.
 
-That an attempt begins is marked before the message leaves, and what came of it after. Whoever finds a begun attempt that
-nobody is at sends again and says so in the message. The marks stand in a table of their own: the outbox is a projection
-and may be made again, and that must send nothing again.
+That an attempt begins is marked before the message leaves, and what came of it after. Whoever finds a begun attempt
+that nobody is at sends again and says so in the message. The marks stand in a table of their own: the outbox is a
+projection and may be made again, and that must send nothing again.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ class Mailer:
         sender = self._server.sender if self._server else DEFAULT_SENDER
         with what_cannot_be_written_is_undeliverable():
             letter = written(
-                message.message_id, sender, message.to_address, message.subject, message.body, message.at, message.case_id,
-                possible_duplicate,
+                message.message_id, sender, message.to_address, message.subject, message.body, message.at,
+                message.case_id, possible_duplicate,
             )  # fmt: skip
             text = letter.as_string()
         if self._server:

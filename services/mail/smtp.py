@@ -108,9 +108,7 @@ class MailServer:
 def said_in_three_ways() -> Iterator[None]:
     try:
         yield
-    except (
-        SMTPSenderRefused
-    ) as error:  # our own address is not welcome: a matter of settings, not of this message
+    except SMTPSenderRefused as error:  # our own address is not welcome: a matter of settings, not of this message
         raise Later(str(error.code), whole_server=True) from error
     except SMTPRecipientsRefused as error:
         raise later_or_never(error.recipients[0].code) from error
@@ -123,9 +121,7 @@ def said_in_three_ways() -> Iterator[None]:
 
 
 def later_or_never(code: int) -> Later | Never:
-    return (
-        Never(str(code)) if code >= FOR_GOOD else Later(str(code), whole_server=code == SERVICE_NOT_AVAILABLE)
-    )
+    return Never(str(code)) if code >= FOR_GOOD else Later(str(code), whole_server=code == SERVICE_NOT_AVAILABLE)
 
 
 def code_of(error: Exception) -> str:

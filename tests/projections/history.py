@@ -1,4 +1,4 @@
-"""A stretch of the library's life on a real ledger: cases of every ending, refusals, reminders, staff who come and go."""
+"""A stretch of the library's life on a real ledger: cases of every ending, refusals, reminders, staff changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from domain.account_creation import (
 from domain.directory import DeclareFriendsRole, ImportStaff, Person
 from domain.facts import Actor, ActorKind, Channel, Command
 from domain.waiting import LetTimePass, Reconsider
-from projections.folding import THE_LIBRARY_UP_TO, Register, as_logged, learn
 from projections.projection import Projection
 from services.ledger import TIMER, Answer, Sender, operator
 from services.projector import Views, connected, events_after, make_anew, newest, position_of
@@ -137,7 +136,7 @@ def live_at_random(life: Life, steps: int, seed: int) -> None:
     """Whatever people may try, in any order; much of it is refused, and that is in the log too."""
     dice = random.Random(seed)
     cases: list[str] = []
-    for step in range(steps):
+    for _ in range(steps):
         if not cases or dice.random() < 0.08:
             case = a_case()
             life.says(REQUESTER, a_request(f"branch{dice.randrange(40)}"), case)
@@ -148,15 +147,9 @@ def live_at_random(life: Life, steps: int, seed: int) -> None:
         if state.stage is Stage.SET_UP and after < 0.6:
             life.does(case, dice.choice(TASKS))
         elif state.stage is Stage.VERIFICATION and after < 0.8:
-            dice.choice([life.opens, lambda c: life.confirms(c, "p-mac"), lambda c: life.confirms(c, REQUESTER)])(case)
+            one_step_of_verification(life, case, dice)
         elif after < 0.75:
-            dice.choice(
-                [
-                    life.approves, life.approves, life.refuses, life.asks_for_changes, life.withdraws,
-                    lambda c: life.amends(c, f"branch{dice.randrange(40)}"), lambda c: life.approves(c, by=REQUESTER),
-                    lambda c: life.waives(c, dice.choice(TASKS)),
-                ]
-            )(case)  # fmt: skip
+            one_step_of_review(life, case, dice)
         elif after < 0.9:
             life.time_passes(case, hours=dice.choice([1, 20, 60]))
         elif after < 0.95:
@@ -164,6 +157,34 @@ def live_at_random(life: Life, steps: int, seed: int) -> None:
             life.looks_again(case)
         else:
             life.declares("p-ysc", dice.random() < 0.5)
+
+
+def one_step_of_verification(life: Life, case: str, dice: random.Random) -> None:
+    match dice.randrange(3):
+        case 0:
+            life.opens(case)
+        case 1:
+            life.confirms(case, "p-mac")
+        case _:
+            life.confirms(case, REQUESTER)
+
+
+def one_step_of_review(life: Life, case: str, dice: random.Random) -> None:
+    match dice.randrange(8):
+        case 0 | 1:
+            life.approves(case)
+        case 2:
+            life.refuses(case)
+        case 3:
+            life.asks_for_changes(case)
+        case 4:
+            life.withdraws(case)
+        case 5:
+            life.amends(case, f"branch{dice.randrange(40)}")
+        case 6:
+            life.approves(case, by=REQUESTER)
+        case _:
+            life.waives(case, dice.choice(TASKS))
 
 
 def newest_position(url: str) -> int:
@@ -193,11 +214,3 @@ def rows(url: str, table: str, *orders: str) -> list[dict[str, Any]]:
     order = ", ".join(orders) or "1"
     with connected(url) as conn:
         return conn.execute(f"select * from views.{table} order by {order}".encode()).fetchall()
-
-
-def directory_now(url: str) -> Register:
-    register = Register()
-    with connected(url) as conn:
-        for event in as_logged(conn.execute(THE_LIBRARY_UP_TO.encode(), (2**62,)).fetchall()):
-            learn(register, event)
-    return register

@@ -1,9 +1,8 @@
-"""A projection is a function of the log: however it is cut into pages, restarted or made again, its rows are the same."""
+"""A projection is a function of the log: cut into pages, restarted or made again, it comes out the same."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from itertools import repeat
 
 import pytest
@@ -22,11 +21,11 @@ from tests.system import Database
 
 
 @pytest.fixture(scope="module")
-def url(database: Database) -> Iterator[str]:
+def url(database: Database) -> str:
     with a_life(database) as life:
         live_at_random(life, 250, seed=11)
         everyday(life)
-    yield database.url("projector")
+    return database.url("projector")
 
 
 def everyday(life: Life) -> None:
@@ -78,8 +77,6 @@ def test_a_comparison_names_the_row_that_someone_changed(url: str, kind: type[Pr
     assert compare(url, kind) == []
 
     table = next(iter(kind.tables))
-    from services.projector import connected
-
     with connected(url) as conn:
         conn.execute(f"delete from views.{table} where ctid = (select min(ctid) from views.{table})".encode())
     found = compare(url, kind)
