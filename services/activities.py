@@ -1,4 +1,4 @@
-"""The ledger as a case's workflow reaches it: record what arrived, let time pass, catch up."""
+"""The ledger as a case's workflow reaches it: record what arrived, let time pass; and be told what is new."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 from uuid import uuid5
 
+from pydantic_core import from_json
 from temporalio import activity
 
 from domain.facts import Malformed, Recorded
@@ -13,7 +14,7 @@ from domain.waiting import LetTimePass
 from services.credentials import Unproven
 from services.ledger import EVENT_IDS, TIMER, Answer, Ledger, unproven_refusal
 from services.submissions import Submission, parse_submission
-from workflows.messages import CATCH_UP, LET_TIME_PASS, RECORD, Ask, FactOfCase, Told
+from workflows.messages import LET_TIME_PASS, RECORD, Ask, FactOfCase, Told
 
 OTHER_CASE = "the message is for another case"
 
@@ -24,13 +25,15 @@ class LedgerActivities:
 
     @activity.defn(name=RECORD)
     def record(self, ask: Ask) -> Told:
-        """An answer for each submission. Malformed and unproven ones are values too: nothing here is retried for them."""
+        """An answer for each submission. Malformed and unproven ones are values too: nothing is retried for them."""
+        if not ask.submissions:
+            self._ledger.state(ask.case)
         unproven: Counter[tuple[str, str]] = Counter()
         malformed = ask.malformed
         answers = []
-        for payload in ask.submissions:
+        for text in ask.submissions:
             try:
-                answers.append(self._submit(parse_submission(payload), ask.case, unproven))
+                answers.append(self._submit(parsed(text), ask.case, unproven))
             except Malformed as error:
                 malformed += 1
                 answers.append(as_malformed(error))
@@ -43,32 +46,44 @@ class LedgerActivities:
     @activity.defn(name=LET_TIME_PASS)
     def let_time_pass(self, ask: Ask) -> Told:
         """Whatever is due by the ledger's own clock becomes a fact; whoever calls this can hasten nothing."""
-        info = activity.info()
-        state, _ = self._ledger.read_on(ask.case)
+        state = self._ledger.state(ask.case)
         id_ = str(uuid5(EVENT_IDS, f"{ask.case}/time/{state.position}"))
-        self._ledger.submit_own(LetTimePass(), ask.case, TIMER, id_, ask.case, info.workflow_run_id or "")
-        return Told(facts=self._facts_after(ask))
-
-    @activity.defn(name=CATCH_UP)
-    def catch_up(self, ask: Ask) -> Told:
-        self._ledger.read_on(ask.case)
+        self._ledger.submit_own(LetTimePass(), ask.case, TIMER, id_, ask.case, this_run())
         return Told(facts=self._facts_after(ask))
 
     def _submit(self, submission: Submission, case: str, unproven: Counter[tuple[str, str]]) -> dict[str, Any]:
         try:
             if submission.case != case:
                 raise Unproven(OTHER_CASE)
-            answer = self._ledger.submit(submission, case, activity.info().workflow_run_id or "")
-            return as_answer(answer)
+            return as_answer(self._ledger.submit(submission, case, this_run()))
         except Unproven as error:
-            unproven[kind_of(submission), str(error)] += 1
+            unproven[submission.kind, str(error)] += 1
             return as_answer(Answer(refusal=unproven_refusal(str(error)), unproven=True))
 
     def _facts_after(self, ask: Ask) -> list[FactOfCase]:
         return [as_fact_of_case(each) for each in self._ledger.facts_after(ask.case, ask.after)]
 
     def all(self) -> list[Any]:
-        return [self.record, self.let_time_pass, self.catch_up]
+        return [self.record, self.let_time_pass]
+
+
+def this_run() -> str:
+    return activity.info().workflow_run_id or ""
+
+
+def parsed(text: str) -> Submission:
+    """The message, with a command in it that can be read."""
+    try:
+        submission = parse_submission(from_json(text))
+        submission.command()
+        _ = submission.content
+    except Malformed:
+        raise
+    except Exception:
+        # nothing but the message has been looked at yet, so whatever breaks is the message's doing; let through, it
+        # would be retried for ever and the case would stand still
+        raise Malformed("message", "cannot be read", "a JSON object as `imprimatur sign` makes it") from None
+    return submission
 
 
 def as_fact_of_case(recorded: Recorded) -> FactOfCase:
@@ -89,10 +104,3 @@ def as_answer(answer: Answer) -> dict[str, Any]:
 
 def as_malformed(error: Malformed) -> dict[str, Any]:
     return {"malformed": {"field": error.field, "message": error.message, "would_pass": error.would_pass}}
-
-
-def kind_of(submission: Submission) -> str:
-    try:
-        return submission.command().kind
-    except Malformed:
-        return "unknown"

@@ -1,31 +1,36 @@
 """Keeps Temporal in step with the ledger: a case whose workflow is behind is nudged, one whose workflow is gone is
-started again from the ledger, and a case that waits is asked to reckon anew when calendar, staff or delegations change.
+started again from the ledger, and a case that waits is asked to reckon anew when calendar, staff, delegations or the
+day have changed.
+
+Any number of these may run beside each other: each step is a command with an id of its own, or says nothing itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid5
 
+from eventsourcing.persistence import PersistenceError
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.pages import CASE_PROCESSES
+from domain.facts import Recorded, State
+from domain.pages import CASE_PROCESSES, PAGES
 from domain.waiting import Reconsider
-from services.ledger import EVENT_IDS, SYSTEM, Ledger
+from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from
+from services.recorder import Row
 from workflows.catalogue import TYPE_NAMES
+from workflows.messages import NUDGE, POSITION
 
 PASS_EVERY_SECONDS = 1.0
-LOOK_AT_ALL_EVERY_PASSES = 30
-# A workflow that has just been told needs a moment to fold it; a look before that would nudge it for nothing.
-GRACE = timedelta(seconds=3)
-QUERY_TIMEOUT = timedelta(seconds=5)
+COMPARE_ALL_EVERY_PASSES = 30
+# Planned departures, delegations and policy versions begin and end by the clock alone, without an event.
+RECKON_ANEW_EVERY_MINUTES = 5
+ANSWER_WITHIN = timedelta(seconds=5)
 AT_ONCE = 10
 PAGE = 1_000
 
@@ -35,10 +40,12 @@ log = logging.getLogger("imprimatur.reconciler")
 class Reconciler:
     def __init__(self, client: Client, ledger: Ledger, task_queue: str) -> None:
         self._client, self._ledger, self._task_queue = client, ledger, task_queue
-        self._read_up_to = 0
-        self._reconsidered_up_to: int | None = None
-        self._open: dict[str, int] = {}
-        self._to_look_at: dict[str, float] = {}
+        self._read_up_to: int | None = None
+        # each open case, and the run of its workflow that knows what the ledger knows ("" where none is known to)
+        self._open: dict[str, str] = {}
+        self._perhaps_behind: set[str] = set()
+        self._to_reconsider: set[str] = set()
+        self._reckoned_as_of: tuple[int, datetime] | None = None
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -46,7 +53,7 @@ class Reconciler:
         passes = 0
         while not stop.is_set():
             try:
-                await self.one_pass(everything=passes % LOOK_AT_ALL_EVERY_PASSES == 0)
+                await self.one_pass(everything=passes % COMPARE_ALL_EVERY_PASSES == 0)
                 passes += 1
             except Exception as error:
                 # whatever it is, the next pass starts from the ledger again; dying would leave cases behind
@@ -58,74 +65,110 @@ class Reconciler:
 
     async def one_pass(self, everything: bool = False) -> None:
         await asyncio.to_thread(self._read_the_log)
-        await asyncio.to_thread(self._reconsider)
-        await asyncio.to_thread(self._ledger.close_tallies)
-        now = time.monotonic()
-        ripe = [case for case, since in self._to_look_at.items() if everything or now - since > GRACE.total_seconds()]
-        for case in ripe:
-            self._to_look_at.pop(case, None)
-        await self._look_at(self._open if everything else ripe)
+        await asyncio.to_thread(self._reckon_anew)
+        if everything:
+            await self._compare_all()
+        looked_at, self._perhaps_behind = self._perhaps_behind, set()
+        await asyncio.gather(*(self._look_at(case) for case in looked_at))
+
+    # -- what the ledger says
 
     def _read_the_log(self) -> None:
-        """Which cases have new facts, and which are still open."""
+        if self._read_up_to is None:
+            self._read_up_to = self._ledger.recorder.max_notification_id() or 0
+            for row in self._ledger.recorder.heads():
+                self._learn(row)
+            self._perhaps_behind |= self._open.keys()
         while rows := self._ledger.recorder.between(self._read_up_to + 1, self._read_up_to + PAGE):
             for row in rows:
-                if row.stream.partition("-")[0] in CASE_PROCESSES and "!" not in row.stream:
-                    self._open[row.stream] = row.version
-                    self._to_look_at.setdefault(row.stream, time.monotonic())
+                self._learn(row)
             self._read_up_to = rows[-1].log_position
 
-    def _reconsider(self) -> None:
-        """What changed in the library is put before every open case once: its own decision says what follows."""
-        position = self._ledger.library_position()
-        if position == self._reconsidered_up_to:
+    def _learn(self, row: Row) -> None:
+        """A run knows what it recorded itself. What came by another door, or from a run before, it may not know."""
+        if not is_a_case(row.stream):
             return
-        for case in list(self._open):
-            id_ = str(uuid5(EVENT_IDS, f"{case}/reconsider/{position}"))
-            if self._is_open(case):
-                self._ledger.submit_own(Reconsider(), case, SYSTEM, id_)
-        self._reconsidered_up_to = position
+        recorded = recorded_from(row)
+        by = recorded.envelope.run
+        knows = self._open.setdefault(row.stream, by)
+        if not by or by != knows:
+            self._perhaps_behind.add(row.stream)
+        if is_the_end(recorded):
+            self._open.pop(row.stream)
 
-    def _is_open(self, case: str) -> bool:
-        state, _ = self._ledger.read_on(case)
-        return state.position > 0 and not getattr(state, "closed", lambda: True)()
+    def _reckon_anew(self) -> None:
+        """What changed in the library, or with the hour, is put before every open case: its own decision says what
+        follows. Attempts that were only counted become events when their hour is over."""
+        now = self._ledger.clock.now()
+        minute = now.minute // RECKON_ANEW_EVERY_MINUTES * RECKON_ANEW_EVERY_MINUTES
+        as_of = (self._ledger.library_position(), now.replace(minute=minute, second=0, microsecond=0))
+        if as_of != self._reckoned_as_of:
+            self._ledger.close_tallies()
+            self._to_reconsider |= self._open.keys()
+            self._reckoned_as_of = as_of
+        for case in sorted(self._to_reconsider):
+            try:
+                self._reconsider(case)
+            except PersistenceError:
+                raise
+            except Exception as error:
+                # it must not keep the others waiting; the next time to reckon anew is its next chance
+                log.warning("%s could not be reconsidered: %s", case, type(error).__name__)
+            self._to_reconsider.discard(case)
 
-    async def _look_at(self, cases: Iterable[str]) -> None:
-        await asyncio.gather(*(self._look_at_one(case) for case in list(cases)))
+    def _reconsider(self, case: str) -> None:
+        state = self._ledger.state(case)
+        if is_open(state):
+            id_ = str(uuid5(EVENT_IDS, f"{case}/reconsider/{state.position}"))
+            if self._ledger.submit_own(Reconsider(), case, SYSTEM, id_).facts:
+                self._perhaps_behind.add(case)
 
-    async def _look_at_one(self, case: str) -> None:
+    # -- what Temporal says
+
+    async def _compare_all(self) -> None:
+        """Cases whose workflow is gone or is another run than the one that knew; workflows whose case has ended."""
+        running: dict[str, str] = {}
+        types = ", ".join(f"'{name}'" for name in TYPE_NAMES.values())
+        try:
+            async for each in self._client.list_workflows(f"WorkflowType in ({types}) and ExecutionStatus = 'Running'"):
+                running[each.id] = each.run_id
+        except RPCError as error:
+            # a server that cannot list is asked about each case
+            log.info("no list of workflows: %s", error.status.name)
+        unlike = {case for case, run in self._open.items() if running.get(case) != run}
+        self._perhaps_behind |= unlike | {case for case in running if is_a_case(case) and case not in self._open}
+
+    async def _look_at(self, case: str) -> None:
         async with self._places:
             try:
-                is_open = await asyncio.to_thread(self._is_open, case)
-                await self.in_step(case, is_open)
-                if not is_open:
-                    self._open.pop(case, None)
+                state = await asyncio.to_thread(self._ledger.state, case)
+                run = await self.in_step(case, state)
             except (RPCError, WorkflowQueryFailedError):
-                # it is looked at again: now, if it has news, and with all others later
-                self._to_look_at.setdefault(case, time.monotonic())
+                run = ""  # it is looked at again with all others
+            if case in self._open:
+                self._open[case] = run
 
-    async def in_step(self, case: str, is_open: bool) -> None:
+    async def in_step(self, case: str, state: State) -> str:
+        """The run that knows, or soon will, what the ledger knows of this case; empty where there is none."""
         handle = self._client.get_workflow_handle(case)
         try:
-            running = (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+            found = await handle.describe(rpc_timeout=ANSWER_WITHIN)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            running = False
-        if not running:
-            if is_open:
-                await self.bring_back(case)
-            return
-        told: int = await handle.query("position", result_type=int, rpc_timeout=QUERY_TIMEOUT)
-        state, _ = await asyncio.to_thread(self._ledger.read_on, case)
+            return await self.bring_back(case) if is_open(state) else ""
+        if found.status is not WorkflowExecutionStatus.RUNNING:
+            return await self.bring_back(case) if is_open(state) else ""
+        told: int = await handle.query(POSITION, result_type=int, rpc_timeout=ANSWER_WITHIN)
         if told < state.position:
-            await handle.signal("nudge")
+            await handle.signal(NUDGE, rpc_timeout=ANSWER_WITHIN)
+        return found.run_id or ""
 
-    async def bring_back(self, case: str) -> None:
+    async def bring_back(self, case: str) -> str:
         """A new run for a case whose last one is gone: it takes everything from the ledger."""
         log.warning("%s has no running workflow: started again from the ledger", case)
         try:
-            await self._client.start_workflow(
+            started = await self._client.start_workflow(
                 TYPE_NAMES[case.partition("-")[0]],
                 {"resume": True},
                 id=case,
@@ -133,4 +176,20 @@ class Reconciler:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             )
         except WorkflowAlreadyStartedError:
-            return
+            return ""
+        return started.first_execution_run_id or ""
+
+
+def is_a_case(stream: str) -> bool:
+    return stream.partition("-")[0] in CASE_PROCESSES and "!" not in stream
+
+
+def is_open(state: State) -> bool:
+    return state.position > 0 and not getattr(state, "closed", lambda: True)()
+
+
+def is_the_end(last: Recorded) -> bool:
+    """Whether the case ended with this fact: the state of an ended case follows from its last fact alone."""
+    case = last.envelope.case
+    page = PAGES[case.partition("-")[0]]
+    return not is_open(page.fold(page.initial(case), [last]))

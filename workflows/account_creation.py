@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from workflows.case import Case
+from workflows.case import NOTHING, Case
 
 with workflow.unsafe.imports_passed_through():
     from domain.account_creation import ACCOUNT_CREATION, ENDED, Stage
@@ -20,11 +20,11 @@ class AccountCreation(Case):
     page = ACCOUNT_CREATION
 
     @workflow.init
-    def __init__(self, start: RawValue) -> None:
+    def __init__(self, start: RawValue = NOTHING) -> None:
         super().__init__(start)
 
     @workflow.run
-    async def run(self, start: RawValue) -> Ended:
+    async def run(self, start: RawValue = NOTHING) -> Ended:
         if not await self.begin():
             return await self.close()
         while self.state.stage not in ENDED:
@@ -37,4 +37,6 @@ class AccountCreation(Case):
                     await self.ask("set the account up with the branch")
                 case Stage.VERIFICATION:
                     await self.ask("verify the page and open the account")
+                case unforeseen:
+                    raise LookupError(f"nobody is asked anything at {unforeseen}")
         return await self.close()

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.facts import Fact, load_fact
 
-RECORD = "record"
-LET_TIME_PASS = "let_time_pass"
-CATCH_UP = "catch_up"
+SUBMIT, NUDGE, POSITION = "submit", "nudge", "position"
+NO_CASE = "unknown-case"
+RECORD, LET_TIME_PASS = "record", "let_time_pass"
 
 
 class Plain(BaseModel):
@@ -28,11 +28,11 @@ class FactOfCase(Plain):
 
 
 class Ask(Plain):
-    """To the ledger: these submissions for this case, and all facts after `after` in return."""
+    """To the ledger: these submissions for this case, as they came, and all facts after `after` in return."""
 
     case: str
     after: int
-    submissions: list[dict[str, Any]] = []
+    submissions: list[str] = []
     malformed: int = 0
 
 

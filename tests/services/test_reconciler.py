@@ -1,0 +1,253 @@
+"""Temporal kept in step with the ledger, on Temporal itself: whatever happens to a workflow, its case goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from eventsourcing.persistence import OperationalError
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import ResetReapplyType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from domain.account_creation import ApproveAccount, WithdrawRequest
+from domain.directory import DeclareFriendsRole
+from services.clock import SystemClock
+from services.embedded import fresh_folder
+from services.embedded_temporal import EmbeddedTemporal
+from services.reconciler import Reconciler
+from services.recorder import Row
+from tests.system import Database, Office, SetClock, a_case, a_request
+from tests.workflows.running import NEUTRAL, Requested, Running, at_work, histories_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def temporal() -> Iterator[EmbeddedTemporal]:
+    with fresh_folder() as data, EmbeddedTemporal(data) as temporal:
+        yield temporal
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(database: Database, temporal: EmbeddedTemporal) -> AsyncIterator[Running]:
+    client = await Client.connect(temporal.address, data_converter=pydantic_data_converter, identity=NEUTRAL)
+    async with at_work(client, Office(database, SystemClock())) as running:
+        yield running
+
+
+async def test_a_workflow_terminated_by_hand_is_brought_back_with_all_it_knew(running: Running) -> None:
+    case = await running.requested()
+    await case.approved()
+    await running.reconciler.one_pass(everything=True)
+    await case.handle.terminate()
+    await running.reconciler.one_pass(everything=True)
+    again = of_today(case)
+    assert await position(again) == 4
+    await case.set_up()
+    await withdrawn(case)
+
+
+async def test_a_case_whose_workflow_goes_on_is_left_alone(running: Running) -> None:
+    case = await running.requested()
+    for _ in range(3):
+        await running.reconciler.one_pass(everything=True)
+    (history,) = await histories_of(running.client, case.case)
+    assert not [each for each in history.events if each.HasField("workflow_execution_signaled_event_attributes")]
+    await withdrawn(case)
+
+
+async def test_a_workflow_that_was_reset_comes_to_where_the_ledger_is(running: Running) -> None:
+    case = await running.requested()
+    (before,) = await histories_of(running.client, case.case)
+    asked = max(each.event_id for each in before.events if each.HasField("workflow_task_completed_event_attributes"))
+    await case.approved()
+    await running.reconciler.one_pass(everything=True)
+    await running.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=running.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=case.case),
+            workflow_task_finish_event_id=asked,
+            reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_NONE,
+            request_id=str(uuid4()),
+        )
+    )
+    again = of_today(case)
+    await until_listed(running, case)
+    await running.reconciler.one_pass(everything=True)
+    await until_at(again, 4)
+    assert await again.query("stage") == "set_up"
+    await withdrawn(case)
+
+
+async def test_a_fact_recorded_by_another_door_is_told_to_the_workflow(running: Running) -> None:
+    case = await running.requested()
+    await running.reconciler.one_pass()
+    await running.directly(ApproveAccount(content=(await case.state()).content), case.case, "p-ed")
+    await running.reconciler.one_pass()
+    await until_at(case.handle, 4)
+    await running.directly(WithdrawRequest(), case.case, "p-bm-durant")
+    await running.reconciler.one_pass()
+    assert (await case.ended())["stage"] == "withdrawn"
+    await case.replayed()
+
+
+async def test_a_case_opened_without_a_workflow_gets_one(running: Running) -> None:
+    id_ = a_case()
+    await running.directly(a_request(f"h{id_[-12:]}"), id_, "p-bm-durant")
+    await running.reconciler.one_pass()
+    case = Requested(running, running.client.get_workflow_handle(id_), id_, None)
+    assert await position(case.handle) == 2
+    await withdrawn(case)
+
+
+async def test_a_workflow_that_missed_the_end_of_its_case_ends_too(running: Running) -> None:
+    case = await running.requested()
+    await running.directly(WithdrawRequest(), case.case, "p-bm-durant")
+    await until_listed(running, case)
+    await Reconciler(running.client, running.office.ledger, running.queue).one_pass(everything=True)
+    assert (await case.ended())["stage"] == "withdrawn"
+
+
+async def test_a_restarted_reconciler_reads_no_more_than_the_newest_event_of_each_case(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await running.requested()
+    recorder, ranges = running.office.ledger.recorder, list[tuple[int, int]]()
+    between, last = recorder.between, recorder.max_notification_id() or 0
+
+    def noted(first: int, last: int) -> list[Row]:
+        ranges.append((first, last))
+        return between(first, last)
+
+    monkeypatch.setattr(recorder, "between", noted)
+    await case.handle.terminate()
+    await Reconciler(running.client, running.office.ledger, running.queue).one_pass()
+    assert min(first for first, _ in ranges) == last + 1
+    assert await position(of_today(case)) == 2
+    await withdrawn(case)
+
+
+async def test_a_decision_that_fails_for_one_case_keeps_no_other_waiting(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = sorted([await running.requested(person="p-bs-durant-1") for _ in range(3)], key=lambda each: each.case)
+    await running.reconciler.one_pass()
+    submit_own, seen = running.office.ledger.submit_own, []
+
+    def with_one_that_fails(command: Any, case: str, *rest: Any) -> Any:
+        seen.append(case)
+        if case == cases[0].case:
+            raise ValueError("a poisoned case")
+        return submit_own(command, case, *rest)
+
+    monkeypatch.setattr(running.office.ledger, "submit_own", with_one_that_fails)
+    await running.directly(DeclareFriendsRole(person="p-bs-goodman-1", administers=True), "directory", "p-bs-goodman-1")
+    await running.reconciler.one_pass()
+    assert {each.case for each in cases} <= set(seen)
+    for each in cases:
+        await withdrawn(each, "p-bs-durant-1")
+
+
+async def test_nothing_ends_the_reconciler_but_being_told_to_stop(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.reconciler.PASS_EVERY_SECONDS", 0.01)
+    reconciler = Reconciler(running.client, running.office.ledger, running.queue)
+    stop, at_once, passes = asyncio.Event(), 0, 0
+
+    async def a_pass_that_fails(everything: bool = False) -> None:
+        nonlocal at_once, passes
+        at_once, passes = at_once + 1, passes + 1
+        assert at_once == 1, "two passes at once"
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        if passes == 5:
+            stop.set()
+        raise [OperationalError("away"), ValueError("wrong"), KeyError("gone")][passes % 3]
+
+    monkeypatch.setattr(reconciler, "one_pass", a_pass_that_fails)
+    await asyncio.wait_for(reconciler.run(stop), 5)
+    assert passes == 5
+
+
+async def test_what_was_only_counted_becomes_an_event_when_its_hour_is_over(
+    running: Running, database: Database
+) -> None:
+    clock = SetClock()
+    office = Office(database, clock)
+    case = (await running.requested()).case
+    reconciler = Reconciler(running.client, office.ledger, running.queue)
+    await asyncio.to_thread(office.ledger.count_malformed, case, 7)
+    await reconciler.one_pass()
+    assert await running.envelopes(f"{case}!attempts") == []
+    clock.passes(hours=1)
+    await reconciler.one_pass()
+    assert [each.fact["count"] for each in await running.envelopes(f"{case}!attempts")] == [7]
+    await asyncio.to_thread(office.close)
+
+
+async def test_all_open_cases_are_brought_back_when_temporals_database_is_lost(
+    running: Running, temporal: EmbeddedTemporal
+) -> None:
+    open_cases = [await running.requested() for _ in range(3)]
+    await open_cases[0].approved()
+    ended = await running.requested()
+    await ended.done(WithdrawRequest(), "p-bm-durant")
+    await running.reconciler.one_pass(everything=True)
+    await asyncio.to_thread(temporal.kill)
+    for file in (temporal.data / "temporal").iterdir():
+        file.unlink()
+    await asyncio.to_thread(temporal.start)
+    await running.reconciler.one_pass(everything=True)
+    for case, at in zip(open_cases, (4, 2, 2), strict=True):
+        assert await position(of_today(case)) == at
+        await withdrawn(case)
+    with pytest.raises(Exception, match="not found"):
+        await of_today(ended).describe()
+
+
+def of_today(case: Requested) -> WorkflowHandle[Any, Any]:
+    case.handle = case.running.client.get_workflow_handle(case.case)
+    return case.handle
+
+
+async def position(handle: WorkflowHandle[Any, Any]) -> int:
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    for _ in range(100):
+        if at := await handle.query("position"):
+            return int(at)
+        await asyncio.sleep(0.05)
+    return 0
+
+
+async def until_at(handle: WorkflowHandle[Any, Any], position: int) -> None:
+    for _ in range(100):
+        if await handle.query("position") == position:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not at {position} but {await handle.query('position')}")
+
+
+async def until_listed(running: Running, case: Requested) -> None:
+    """Temporal's list of workflows lags a little behind."""
+    run = (await of_today(case).describe()).run_id
+    for _ in range(100):
+        async for each in running.client.list_workflows(f"WorkflowId = '{case.case}' and ExecutionStatus = 'Running'"):
+            if each.run_id == run:
+                return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{case.case} is not listed")
+
+
+async def withdrawn(case: Requested, person: str = "p-bm-durant") -> None:
+    of_today(case)
+    await case.done(WithdrawRequest(), person)
+    assert (await case.ended())["stage"] == "withdrawn"
+    await case.replayed()

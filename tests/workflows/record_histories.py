@@ -1,0 +1,147 @@
+"""Adds today's histories to the golden ones: `python -m tests.workflows.record_histories NAME`, a word for what is new
+in the workflows. What stands there is never written over: it is how runs went once, and they must still replay."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from domain.account_creation import AskForChanges, OpenAccount, RefuseAccount, WithdrawRequest
+from services.clock import SystemClock
+from services.database import ROLES, migrate
+from services.embedded import fresh_folder
+from services.embedded_postgresql import EmbeddedPostgreSQL
+from services.embedded_temporal import EmbeddedTemporal
+from tests.system import Database, Office, sealed
+from tests.workflows.running import (
+    A_MINUTE,
+    NEUTRAL,
+    Requested,
+    Running,
+    ServersClock,
+    at_work,
+    bytes_of,
+    histories_of,
+    skipping_time,
+)
+from workflows.case import ARRIVALS_OF_ONE_RUN
+
+FOLDER = Path(__file__).parent / "histories"
+
+
+async def opened(case: Requested) -> None:
+    await case.approved()
+    await case.set_up()
+    await case.confirmed()
+    await case.done(OpenAccount(), "p-mac")
+
+
+async def refused(case: Requested) -> None:
+    await case.done(RefuseAccount(content=(await case.state()).content, reason=sealed()), "p-ed")
+
+
+async def withdrawn_after_changes_were_asked(case: Requested) -> None:
+    await case.done(AskForChanges(content=(await case.state()).content, reason=sealed()), "p-ed")
+    await case.signal(WithdrawRequest(), "p-bm-durant")
+
+
+async def withdrawn_amid_junk(case: Requested) -> None:
+    for junk in ([], [bytes_of(b"{")], [bytes_of(b"{}")], [bytes_of(b'{"kind": "x"}'), bytes_of(b"")]):
+        await case.handle.signal("submit", args=junk)
+        await case.handle.execute_update("submit", args=junk)
+    await case.handle.cancel()
+    await case.done(WithdrawRequest(), "p-bm-durant")
+
+
+async def continued(case: Requested) -> None:
+    await asyncio.gather(*(case.handle.signal("nudge") for _ in range(ARRIVALS_OF_ONE_RUN)))
+    case.handle = case.running.client.get_workflow_handle(case.case)
+    await case.done(WithdrawRequest(), "p-bm-durant")
+
+
+async def expired(case: Requested) -> None:
+    wait = (await case.state()).waiting
+    assert wait is not None
+    await case.running.sleep_until(max(each.at for each in wait.due) + A_MINUTE)
+
+
+async def not_requested(case: Requested) -> None:
+    """Refused at the door."""
+
+
+Way = Callable[[Requested], Awaitable[None]]
+AS_TIME_PASSES: tuple[Way, ...] = (
+    not_requested,
+    opened,
+    refused,
+    withdrawn_after_changes_were_asked,
+    withdrawn_amid_junk,
+    continued,
+)
+BY_SKIPPING_TIME: tuple[Way, ...] = (expired,)
+PATHS = (*AS_TIME_PASSES, *BY_SKIPPING_TIME)
+
+
+async def record(running: Running, name: str, paths: Iterable[Way]) -> None:
+    for path in paths:
+        case = await running.request(administrators=() if path is not_requested else ("p-mac", "p-bm-durant"))
+        await case.opened()
+        await path(case)
+        await case.ended()
+        await keep(case, f"{name}-{path.__name__}")
+
+
+async def keep(case: Requested, name: str) -> None:
+    for nth, history in enumerate(await histories_of(case.running.client, case.case), start=1):
+        add(FOLDER / f"{name}-{nth}.json", history)
+
+
+def add(file: Path, history: WorkflowHistory) -> None:
+    content = {"workflow": history.workflow_id, "history": json.loads(history.to_json())}
+    with file.open("x", encoding="utf-8") as new:
+        json.dump(content, new, separators=(",", ":"), sort_keys=True)
+        new.write("\n")
+
+
+def read(file: Path) -> WorkflowHistory:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return WorkflowHistory.from_json(content["workflow"], content["history"])
+
+
+async def main(name: str) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    if found := sorted(FOLDER.glob(f"{name}-*.json")):
+        raise SystemExit(f"{found[0].name} is there already, and no history is written over: choose another name")
+    with fresh_folder() as data, database_on(data) as database, EmbeddedTemporal(data) as temporal:
+        client = await Client.connect(temporal.address, data_converter=pydantic_data_converter, identity=NEUTRAL)
+        async with at_work(client, Office(database, SystemClock())) as running:
+            await record(running, name, AS_TIME_PASSES)
+    with fresh_folder() as data, database_on(data) as database:
+        async with skipping_time() as env:
+            office = Office(database, ServersClock(env, asyncio.get_running_loop()))
+            async with at_work(env.client, office, env) as running:
+                await record(running, name, BY_SKIPPING_TIME)
+
+
+@contextmanager
+def database_on(data: Path) -> Iterator[Database]:
+    server = EmbeddedPostgreSQL(data)
+    server.start()
+    try:
+        passwords = dict.fromkeys(ROLES, "only-for-this-recording")
+        migrate(server.superuser_dsn, passwords)
+        yield Database(server.superuser_dsn, urlsplit(server.superuser_dsn).path.lstrip("/"), passwords)
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
