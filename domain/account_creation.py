@@ -9,7 +9,10 @@ one of the two coordinators. PR-18: nobody who administers a Friends site admini
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum, auto
+from functools import reduce
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -24,6 +27,7 @@ from domain.facts import (
     Evidence,
     Fact,
     Line,
+    NoAuthority,
     Page,
     PersonId,
     Refused,
@@ -130,7 +134,7 @@ class WithdrawRequest(Command, kind="account_creation.WithdrawRequest"):
 
 
 class CompleteTask(Command, kind="account_creation.CompleteTask"):
-    """A set-up task done by its sender. The logo's task names where the file came from and the hash of the file itself."""
+    """A set-up task done by its sender. The logo's task names where the file came from and the file's own hash."""
 
     secret_texts: ClassVar[tuple[str, ...]] = ("note",)
     task: Slug
@@ -323,9 +327,11 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             authority = only_an_active_employee(act, library)
             what_is_asked_for_is_possible(request, case, library)
             requested = request.becomes(AccountRequested, by=act.person, handle=written(request.handle))
-            return Decision((requested, ask_for_review(requested.place, [act.person], library, act)), authority)
+            return Decision((requested, ask_for_review(requested.place, (act.person,), library)), authority)
 
-        case AmendRequest() as amended, Stage.EXECUTIVE_REVIEW | Stage.CHANGES_ASKED | Stage.SET_UP | Stage.VERIFICATION:
+        case AmendRequest() as amended, (
+            Stage.EXECUTIVE_REVIEW | Stage.CHANGES_ASKED | Stage.SET_UP | Stage.VERIFICATION
+        ):
             authority = only_the_requester(act, case, library, to="change the request")
             what_is_asked_for_is_possible(amended, case, library)
             changed = amended.becomes(
@@ -335,19 +341,20 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
                 voided=case.content,
                 left_handle="" if claim(amended.platform, amended.handle) == case.account else case.account,
             )
-            return Decision((changed, ask_for_review(changed.place, [*case.editors, act.person], library, act)), authority)
+            parties = (*case.editors, act.person)
+            return Decision((changed, ask_for_review(changed.place, parties, library)), authority)
 
         case ApproveAccount() as approve, Stage.EXECUTIVE_REVIEW:
             authority = only_who_decides(act, case, library)
             decided_on_what_stands(approve, case)
             administrators_are_still_in_order(case, library)
             each_condition_has_a_name_of_its_own(approve)
-            return Decision((approve.becomes(AccountApproved), *ask_for_what_is_left(case, library, act)), authority)
+            return Decision((approve.becomes(AccountApproved), *ask_for_what_is_left(case, library)), authority)
 
         case AskForChanges() as changes, Stage.EXECUTIVE_REVIEW:
             authority = only_who_decides(act, case, library)
             decided_on_what_stands(changes, case)
-            return Decision((changes.becomes(ChangesAsked), ask_the_requester(case, library, act)), authority)
+            return Decision((changes.becomes(ChangesAsked), ask_the_requester(case, library)), authority)
 
         case RefuseAccount() as refuse, Stage.EXECUTIVE_REVIEW:
             authority = only_who_decides(act, case, library)
@@ -360,19 +367,19 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             authority = only_the_requester(act, case, library, to="withdraw it")
             return Decision((withdraw.becomes(RequestWithdrawn, account=case.account),), authority)
 
-        case CompleteTask() as done, Stage.SET_UP:
+        case CompleteTask() as done, Stage.SET_UP | Stage.VERIFICATION:
             authority = only_headquarters_with_the_branch(act, case, library)
             task = a_task_still_open(done.task, case, library)
             the_logo_is_official(task, done, library)
             completed = done.becomes(TaskCompleted, by=act.person, clause=task.clause)
-            return Decision((completed, *ask_for_verification_after(task, case, library, act)), authority)
+            return Decision((completed, *ask_for_verification_after(task, case, library)), authority)
 
-        case WaiveTask() as waived, Stage.SET_UP:
+        case WaiveTask() as waived, Stage.SET_UP | Stage.VERIFICATION:
             authority = only_headquarters(act, library, to="waive a set-up task")
             task = a_task_still_open(waived.task, case, library)
             only_where_the_policy_says_whenever_possible(task)
             not_done = waived.becomes(TaskWaived, by=act.person, clause=task.clause)
-            return Decision((not_done, *ask_for_verification_after(task, case, library, act)), authority)
+            return Decision((not_done, *ask_for_verification_after(task, case, library)), authority)
 
         case MeetCondition() as met, Stage.SET_UP | Stage.VERIFICATION:
             authority = only_headquarters_with_the_branch(act, case, library)
@@ -390,13 +397,14 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             every_one_of(
                 lambda: every_condition_is_met(case),
                 lambda: two_administrators_have_confirmed_one_a_coordinator(case, library),
-                lambda: administrators_are_still_in_order(case, library),
+                lambda: each_is_an_active_employee(case.confirmed, library),
+                lambda: none_administers_a_friends_site(case.confirmed, library),
             )
-            return Decision((as_opened(case),), authority)
+            return Decision((as_opened(case, library),), authority)
 
         case LetTimePass(), _:
             only_the_system(act)
-            return Decision(what_is_due(case.waiting, act.at, library, expired_for(case)))
+            return Decision(what_time_brings(case, act.at, library))
 
         case Reconsider(), _:
             only_the_system(act)
@@ -409,16 +417,22 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             raise Refused(PR_1, f"the case has ended: {in_words(case.stage)}", "make a new request")
 
         case command, stage:
-            raise Refused(
-                PR_1, f"{name_of(command)} does not follow {in_words(stage)}", f"one of {', '.join(what_follows(stage))}"
-            )
+            raise Refused(PR_1, f"{name_of(command)} does not follow {in_words(stage)}", one_of(what_follows(stage)))
 
 
 FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
     Stage.EXECUTIVE_REVIEW: (ApproveAccount, AskForChanges, RefuseAccount, AmendRequest, WithdrawRequest),
     Stage.CHANGES_ASKED: (AmendRequest, WithdrawRequest),
     Stage.SET_UP: (CompleteTask, WaiveTask, MeetCondition, ConfirmAdministration, AmendRequest, WithdrawRequest),
-    Stage.VERIFICATION: (MeetCondition, ConfirmAdministration, OpenAccount, AmendRequest, WithdrawRequest),
+    Stage.VERIFICATION: (
+        OpenAccount,
+        MeetCondition,
+        ConfirmAdministration,
+        CompleteTask,
+        WaiveTask,
+        AmendRequest,
+        WithdrawRequest,
+    ),
 }
 
 
@@ -430,8 +444,8 @@ def what_follows(stage: Stage) -> tuple[str, ...]:
 
 
 def only_an_active_employee(act: Act, library: Library) -> Authority:
-    if not library.is_active(act.person):
-        raise Refused(PR_1, f"{act.by.id} is not an active employee", "an active employee of the directory asks")
+    if not library.is_employee(act.person):
+        raise NoAuthority(PR_1, f"{act.by.id} is not an active employee", "an active employee of the directory asks")
     return library.standing(act.person)
 
 
@@ -441,20 +455,20 @@ def only_who_decides(act: Act, case: AccountCase, library: Library) -> Authority
 
 def only_the_requester(act: Act, case: AccountCase, library: Library, to: str) -> Authority:
     if act.person != case.requester:
-        raise Refused(PR_1, f"only the requester may {to}", f"let {case.requester} do it")
+        raise NoAuthority(PR_1, f"only the requester may {to}", f"let {case.requester} do it")
     return only_an_active_employee(act, library)
 
 
 def only_headquarters(act: Act, library: Library, to: str) -> Authority:
     if not library.at_headquarters(act.person):
-        raise Refused(PR_2, f"only headquarters may {to}", "let someone of headquarters do it")
+        raise NoAuthority(PR_2, f"only headquarters may {to}", "let someone of headquarters do it")
     return library.standing(act.person)
 
 
 def only_headquarters_with_the_branch(act: Act, case: AccountCase, library: Library) -> Authority:
-    of_the_branch = library.is_active(act.person) and library.place_of(act.person) == case.asked_for.place
+    of_the_branch = library.is_employee(act.person) and library.place_of(act.person) == case.asked_for.place
     if not (of_the_branch or library.at_headquarters(act.person)):
-        raise Refused(
+        raise NoAuthority(
             PR_2,
             f"{act.by.id} is neither of headquarters nor of {case.asked_for.place}",
             "headquarters and the branch set the account up together",
@@ -463,18 +477,19 @@ def only_headquarters_with_the_branch(act: Act, case: AccountCase, library: Libr
 
 
 def only_a_proposed_administrator(act: Act, case: AccountCase, library: Library) -> Authority:
-    if act.person not in case.asked_for.administrators or not library.is_active(act.person):
-        raise Refused(
+    if act.person not in case.asked_for.administrators or not library.is_employee(act.person):
+        raise NoAuthority(
             PR_7,
             f"{act.by.id} is not an active administrator of this account",
             f"each of {', '.join(case.asked_for.administrators)} confirms for themselves",
         )
+    none_administers_a_friends_site((act.person,), library)
     return library.standing(act.person)
 
 
 def only_the_system(act: Act) -> None:
     if act.by.kind is not ActorKind.TIMER:
-        raise Refused(PR_1, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
+        raise NoAuthority(PR_1, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
 
 
 # what must hold
@@ -495,13 +510,14 @@ def a_known_platform_and_place(wanted: Wanted, library: Library) -> None:
         raise Refused(PR_2, f"there is no branch {wanted.place}", f"one of {', '.join(sorted(policy.places))}")
     platform = policy.platforms.get(wanted.platform)
     if platform is None:
-        raise Refused(PR_1, f"{wanted.platform} is not a platform of the policy", f"one of {', '.join(policy.platforms)}")
+        raise Refused(PR_1, f"{wanted.platform} is not a platform of the policy", one_of(list(policy.platforms)))
     bare = written(wanted.handle)
     if not platform.allows(bare):
         raise Refused(
             PR_1,
             f"{bare!r} cannot be a handle on {wanted.platform}",
-            f"at most {platform.handle_most} characters of the form {platform.handle_pattern}, as {platform.handle_example}",
+            f"at most {platform.handle_most} characters of the form {platform.handle_pattern}, "
+            f"as {platform.handle_example}",
         )
 
 
@@ -548,7 +564,7 @@ def coordinators_among(persons: set[str], library: Library) -> set[str]:
 
 
 def each_is_an_active_employee(persons: tuple[str, ...], library: Library) -> None:
-    if inactive := [person for person in persons if not library.is_active(person)]:
+    if inactive := [person for person in persons if not library.is_employee(person)]:
         raise Refused(PR_7, f"{', '.join(inactive)}: not an active employee", "name active employees of the directory")
 
 
@@ -562,8 +578,10 @@ def none_administers_a_friends_site(persons: tuple[str, ...], library: Library) 
 
 
 def those_who_will_post_are_employees(wanted: Wanted, library: Library) -> None:
-    if inactive := [person for person in wanted.posters if not library.is_active(person)]:
+    if inactive := [person for person in wanted.posters if not library.is_employee(person)]:
         raise Refused(PR_4, f"{', '.join(inactive)}: not an active employee", "only the library's own staff post")
+    if len(set(wanted.posters)) < len(wanted.posters):
+        raise Refused(PR_4, "the same person is named twice to post", "name each person who will post once")
 
 
 def one_account_per_handle(wanted: Wanted, case: AccountCase, library: Library) -> None:
@@ -595,8 +613,8 @@ def a_task_still_open(task: str, case: AccountCase, library: Library) -> SetupTa
     tasks = {each.id: each for each in library.policy.setup_tasks}
     if task not in tasks:
         raise Refused(PR_2, f"there is no set-up task {task}", f"one of {', '.join(tasks)}")
-    if task in (*case.tasks_done, *case.tasks_waived):
-        raise Refused(tasks[task].clause, f"{task} is closed already", f"one of {', '.join(open_tasks(case, library))}")
+    if task in closed_tasks(case):
+        raise Refused(tasks[task].clause, f"{task} is closed already", one_of(open_tasks(case, library)))
     return tasks[task]
 
 
@@ -608,8 +626,8 @@ def the_logo_is_official(task: SetupTask, done: CompleteTask, library: Library) 
         raise Refused(
             PR_2,
             "the logo's file is not one that its source gives out",
-            "use the file from the Marketing and Access Coordinator or the online helpdesk, and say which (logo_source, "
-            f"logo_sha256): {'; '.join(f'{sha256} from {source}' for sha256, source in sorted(official))}",
+            "use the file from the Marketing and Access Coordinator or the online helpdesk, and say which "
+            f"(logo_source, logo_sha256): {'; '.join(f'{sha} from {source}' for sha, source in sorted(official))}",
         )
 
 
@@ -621,9 +639,7 @@ def only_where_the_policy_says_whenever_possible(task: SetupTask) -> None:
 def a_condition_still_open(condition: str, case: AccountCase) -> None:
     still_open = open_conditions(case)
     if condition not in still_open:
-        raise Refused(
-            PR_1, f"no condition {condition} is open", f"one of {', '.join(still_open)}" if still_open else "none is open"
-        )
+        raise Refused(PR_1, f"no condition {condition} is open", one_of(still_open))
 
 
 def every_condition_is_met(case: AccountCase) -> None:
@@ -633,7 +649,7 @@ def every_condition_is_met(case: AccountCase) -> None:
 
 def two_administrators_have_confirmed_one_a_coordinator(case: AccountCase, library: Library) -> None:
     settings = library.policy.settings
-    confirmed = {person for person in case.confirmed if library.is_active(person)}
+    confirmed = {person for person in case.confirmed if library.is_employee(person)}
     still_missing = [person for person in case.asked_for.administrators if person not in confirmed]
     if len(confirmed) < settings.minimum_administrators.value:
         raise Refused(
@@ -646,65 +662,78 @@ def two_administrators_have_confirmed_one_a_coordinator(case: AccountCase, libra
 # what follows
 
 
-def ask_for_review(place: str, parties: list[str], library: Library, act: Act) -> Asked:
+def ask_for_review(place: str, parties: tuple[str, ...], library: Library) -> Asked:
     role, _, persons = library.who_decides(PROCESS, place, parties)
-    return asked(role, persons, to="decide on the account request", library=library, act=act)
-
-
-def ask_for_what_is_left(case: AccountCase, library: Library, act: Act) -> tuple[Fact, ...]:
-    """Set-up; or, when an amended request is approved whose set-up was done before, verification at once."""
-    if not open_tasks(case, library):
-        return ask_for_verification(case, library, act)
-    persons = persons_for_set_up(case, library)
-    return (asked(Role.HEADQUARTERS_STAFF, persons, to="set the account up with the branch", library=library, act=act),)
-
-
-def persons_for_set_up(case: AccountCase, library: Library) -> tuple[str, ...]:
-    """Headquarters staff with the branch's manager: those who create the page together (PR-2)."""
-    where = case.asked_for.place
-    of_the_branch = library.holders(Role.BRANCH_MANAGER, where)
-    return tuple(dict.fromkeys([*who_coordinates(library), *library.holders(Role.HEADQUARTERS_STAFF), *of_the_branch]))
-
-
-def asked(role: Role, persons: tuple[str, ...], to: str, library: Library, act: Act) -> Asked:
-    place = library.headquarters
     return Asked(
+        rests_on=(PR_1,),
         role=role,
-        place=place,
+        place=library.headquarters,
         persons=persons,
-        to=to,
-        since=act.at,
-        due=due_moments(place, act.at, library),
+        to="decide on the account request",
+        since=library.at,
+        due=due_moments(library.headquarters, library.at, library),
         escalates_to=library.decides(PROCESS).stands_in,
     )
 
 
-def ask_the_requester(case: AccountCase, library: Library, act: Act) -> Asked:
+def ask_the_requester(case: AccountCase, library: Library) -> Asked:
+    """Waiting for the requester stops the clock of reminders."""
     days = library.policy.settings.changes_asked_expire_after_days.value
     return Asked(
+        rests_on=(PR_1,),
         role=Role(library.standing(case.requester).role or Role.BRANCH_STAFF),
         place=library.place_of(case.requester),
         persons=(case.requester,),
         to="change the request as asked",
-        since=act.at,
-        due=only_expiry(act.at, days),
+        since=library.at,
+        due=only_expiry(library.at, days, library),
     )
 
 
-def ask_for_verification_after(closed: SetupTask, case: AccountCase, library: Library, act: Act) -> tuple[Fact, ...]:
-    if set(open_tasks(case, library)) - {closed.id}:
+def ask_for_what_is_left(case: AccountCase, library: Library) -> tuple[Fact, ...]:
+    """Set-up; or, when an amended request is approved whose set-up was done before, verification at once."""
+    if not mandatory_tasks_open(case, library):
+        return ask_for_verification(case, library)
+    return (ask_to_make_it(case, library, "set the account up with the branch", PR_2, PR_3),)
+
+
+def ask_for_verification_after(closed: SetupTask, case: AccountCase, library: Library) -> tuple[Fact, ...]:
+    """With the last mandatory task closed, headquarters is asked to look at the page and open it."""
+    if case.stage is Stage.VERIFICATION or set(mandatory_tasks_open(case, library)) - {closed.id}:
         return ()
-    return ask_for_verification(case, library, act)
+    return ask_for_verification(case, library)
 
 
-def ask_for_verification(case: AccountCase, library: Library, act: Act) -> tuple[Fact, ...]:
-    """With the last task closed, headquarters is asked to look at the page and open it."""
-    persons = persons_for_set_up(case, library)
-    ask = asked(Role.HEADQUARTERS_STAFF, persons, to="verify the page and open the account", library=library, act=act)
-    return SetUpCompleted(), ask
+def ask_for_verification(case: AccountCase, library: Library) -> tuple[Fact, ...]:
+    return SetUpCompleted(), ask_to_make_it(case, library, "verify the page and open the account", PR_2, PR_7)
 
 
-def as_opened(case: AccountCase) -> AccountOpened:
+def ask_to_make_it(case: AccountCase, library: Library, to: str, *clauses: str) -> Asked:
+    return Asked(
+        rests_on=clauses,
+        role=Role.HEADQUARTERS_STAFF,
+        place=library.headquarters,
+        persons=those_who_make_it(case, library),
+        to=to,
+        since=library.at,
+        due=due_moments(library.headquarters, library.at, library, set_up_due_bd(library)),
+        escalates_to=library.decides(PROCESS).by,
+    )
+
+
+def those_who_make_it(case: AccountCase, library: Library) -> tuple[str, ...]:
+    """Headquarters staff with whoever runs the branch: they create the page together (PR-2)."""
+    of_headquarters = library.holders(Role.HEADQUARTERS_STAFF)
+    of_the_branch = library.who_runs(case.asked_for.place)
+    return tuple(dict.fromkeys([*who_coordinates(library), *of_headquarters, *of_the_branch]))
+
+
+def set_up_due_bd(library: Library) -> int:
+    return library.policy.settings.setup_due_bd.value
+
+
+def as_opened(case: AccountCase, library: Library) -> AccountOpened:
+    """Its administrators are those who have confirmed; who was to post and has left meanwhile will not."""
     wanted = case.asked_for
     return AccountOpened(
         account=case.account,
@@ -712,39 +741,50 @@ def as_opened(case: AccountCase) -> AccountOpened:
         handle=wanted.handle,
         place=wanted.place,
         administrators=case.confirmed,
-        posters=wanted.posters,
+        posters=tuple(person for person in wanted.posters if library.is_employee(person)),
     )
 
 
-def expired_for(case: AccountCase):  # type: ignore[no-untyped-def]  # a constructor of one argument, already given
-    return lambda: RequestExpired(account=case.account)
+def what_time_brings(case: AccountCase, at: datetime, library: Library) -> tuple[Fact, ...]:
+    """First whose task it is and when it is due by now: nobody is reminded of what is no longer theirs."""
+    settled = what_follows_from_outside(case, library)
+    now = reduce(evolve, settled, case)
+    return (*settled, *what_is_due(now.waiting, at, library, lambda: RequestExpired(account=now.account)))
 
 
 def what_follows_from_outside(case: AccountCase, library: Library) -> tuple[Fact, ...]:
     """The requester left: withdrawn, with the cause. Those asked changed, or the calendar did: asked anew."""
     if case.waiting is None or case.closed():
         return ()
-    if not library.is_active(case.requester):
+    if not library.is_employee(case.requester):
         return (RequestWithdrawn(account=case.account, cause="the requester left the library's service"),)
-    role, persons = who_is_asked_now(case, library)
-    return what_changed_around(case.waiting, role, persons, library)
+    role, persons = who_is_asked_now(case, case.waiting, library)
+    overdue_after_bd = set_up_due_bd(library) if case.stage in BEING_MADE else 0
+    return what_changed_around(case.waiting, role, persons, library, overdue_after_bd)
 
 
-def who_is_asked_now(case: AccountCase, library: Library) -> tuple[Role, tuple[str, ...]]:
+def who_is_asked_now(case: AccountCase, wait: Wait, library: Library) -> tuple[Role, tuple[str, ...]]:
     match case.stage:
         case Stage.EXECUTIVE_REVIEW:
             role, _, persons = library.who_decides(PROCESS, case.asked_for.place, case.editors)
             return role, persons
         case Stage.SET_UP | Stage.VERIFICATION:
-            return Role.HEADQUARTERS_STAFF, persons_for_set_up(case, library)
+            return wait.role, those_who_make_it(case, library)
         case _:
-            wait = case.waiting
-            return (wait.role, wait.persons) if wait else (Role.HEADQUARTERS_STAFF, ())
+            return wait.role, wait.persons
 
 
 def open_tasks(case: AccountCase, library: Library) -> list[str]:
-    closed = (*case.tasks_done, *case.tasks_waived)
-    return [task.id for task in library.policy.setup_tasks if task.id not in closed]
+    return [task.id for task in library.policy.setup_tasks if task.id not in closed_tasks(case)]
+
+
+def mandatory_tasks_open(case: AccountCase, library: Library) -> list[str]:
+    mandatory = [task.id for task in library.policy.setup_tasks if task.mandatory]
+    return [task for task in mandatory if task not in closed_tasks(case)]
+
+
+def closed_tasks(case: AccountCase) -> tuple[str, ...]:
+    return (*case.tasks_done, *case.tasks_waived)
 
 
 def open_conditions(case: AccountCase) -> list[str]:
@@ -820,6 +860,10 @@ def in_words(stage: Stage) -> str:
 
 def name_of(command: Command) -> str:
     return type(command).__name__
+
+
+def one_of(names: Sequence[str]) -> str:
+    return f"one of {', '.join(names)}" if names else "nothing: none is open"
 
 
 ACCOUNT_CREATION = Page(PROCESS, AccountCase, decide, evolve, opens_with=(RequestAccount,))

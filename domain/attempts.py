@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import AwareDatetime
 
+from domain.clauses import PR_1
 from domain.facts import Actor, Fact, Line, State
 
 SUFFIX = "!attempts"
@@ -30,7 +31,7 @@ class AttemptRefused(Fact, kind="attempts.AttemptRefused"):
 class AttemptsSuppressed(Fact, kind="attempts.AttemptsSuppressed"):
     """How many further attempts by this sender on this case were refused in the hour that began at `since`."""
 
-    clauses: ClassVar[tuple[str, ...]] = ("GP-1",)
+    clauses: ClassVar[tuple[str, ...]] = (PR_1,)
     by: Line
     since: AwareDatetime
     count: int

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
@@ -24,6 +24,7 @@ ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
 LONGEST_CLOSURE_DAYS = 3 * 366
 A_LEAP_YEAR = 2024
+MOST_OPENINGS_TO_REMEMBER = 20_000
 # four years and one: every holiday that comes round at all is named in them
 YEARS_TO_KNOW_A_HOLIDAY_BY = range(2024, 2029)
 
@@ -332,6 +333,12 @@ class Calendar(Frozen):
             update={"later_hours": (*others, LaterHours(place=place, since=since, hours=hours))}
         )
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Calendar":
+        changed = super().model_copy(update=update, deep=deep)
+        # a copy takes along what was found out, and that is no longer so
+        changed.__dict__.pop("openings_found", None)
+        return changed
+
     # -- what it answers
 
     @property
@@ -405,7 +412,20 @@ class Calendar(Frozen):
             f"{place} has no opening in the {LONGEST_CLOSURE_DAYS} days before {day}; give it hours"
         )
 
+    @cached_property
+    def openings_found(self) -> dict[tuple[str, date], list[tuple[datetime, datetime]]]:
+        """By place and day: the same weeks are asked for again and again."""
+        return {}
+
     def _openings(self, place: str, day: date) -> list[tuple[datetime, datetime]]:
+        found = self.openings_found.get((place, day))
+        if found is None:
+            if len(self.openings_found) >= MOST_OPENINGS_TO_REMEMBER:
+                self.openings_found.clear()
+            found = self.openings_found[place, day] = self._find_openings(place, day)
+        return found
+
+    def _find_openings(self, place: str, day: date) -> list[tuple[datetime, datetime]]:
         # in UTC: two moments of one zone compare by wall time, which repeats itself in autumn
         zone, spans = self.zone, self._spans(place, day)
         instants = [(instant(day, span.opens, zone), instant(day, span.closes, zone)) for span in spans]

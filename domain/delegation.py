@@ -6,9 +6,12 @@ persons; the delegate may not be the requester (the process asks that).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import product
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from domain.clauses import PR_1, PR_5
 from domain.facts import Act, Authority, Command, Decision, Fact, Page, PersonId, Refused, Sealed, Slug, State
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from domain.library import Library
 
 STREAM = "delegation"
+EVERY_PROCESS = "*"
+Stem = Annotated[str, StringConstraints(max_length=80, pattern=r"^(\*|[a-z0-9][a-z0-9_-]*)$")]
 
 
 class Delegate(Command, kind="delegation.Delegate"):
@@ -24,7 +29,7 @@ class Delegate(Command, kind="delegation.Delegate"):
 
     secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
     to: PersonId
-    processes: tuple[str, ...] = Field(min_length=1, max_length=50)
+    processes: tuple[Stem, ...] = Field(min_length=1, max_length=50)
     since: AwareDatetime
     until: AwareDatetime
     reason: Sealed
@@ -56,12 +61,8 @@ class Delegated(OfDelegation, kind="delegation.Delegated"):
     until: AwareDatetime
     reason: Sealed
 
-    def holds(self, process: str, at: AwareDatetime) -> bool:
-        return self.since <= at < self.until and (process in self.processes or "*" in self.processes)
-
-    def overlaps(self, other: Delegate | Delegated) -> bool:
-        shared = "*" in (*self.processes, *other.processes) or set(self.processes) & set(other.processes)
-        return bool(shared) and self.since < other.until and other.since < self.until
+    def holds(self, process: str, at: datetime) -> bool:
+        return self.since <= at < self.until and (process in self.processes or EVERY_PROCESS in self.processes)
 
 
 class DelegationEnded(OfDelegation, kind="delegation.DelegationEnded"):
@@ -71,55 +72,79 @@ class DelegationEnded(OfDelegation, kind="delegation.DelegationEnded"):
 def decide(act: Act, _: State, library: Library) -> Decision:
     match act.command:
         case Delegate() as wanted:
-            authority = someone_active(act.person, library)
-            someone_active(wanted.to, library)
-            no_cycle_and_no_long_chain(act.person, wanted, library)
+            authority = someone_who_acts(act.person, library)
+            someone_who_acts(wanted.to, library)
+            known_processes(wanted, library)
+            a_period_to_come(wanted, library)
+            no_circle_and_no_long_chain(act.person, wanted, library)
             fact = wanted.becomes(Delegated, delegation=act.id, giver=act.person)
             return Decision((fact,), authority)
 
         case EndDelegation(delegation=delegation):
+            authority = someone_who_acts(act.person, library)
             given = library.delegation(delegation)
             if given is None or act.person not in (given.giver, given.to):
                 raise Refused(
                     PR_5, f"{act.by.id} has no delegation {delegation} to end", "the giver or the delegate ends it"
                 )
-            return Decision((DelegationEnded(delegation=delegation),), library.standing(act.person))
+            return Decision((DelegationEnded(delegation=delegation),), authority)
 
         case _:
             raise Refused(PR_5, f"{act.command.kind} is not a step of delegation", "Delegate or EndDelegation")
 
 
-def someone_active(person: str, library: Library) -> Authority:
+def someone_who_acts(person: str, library: Library) -> Authority:
     if not library.is_active(person):
         raise Refused(PR_5, f"{person or 'the sender'} is not an active employee", "name someone of the active staff")
+    if not library.may_act(person):
+        raise Refused(PR_5, f"{person} audits, and so decides nothing", "name someone of the active staff")
     return library.standing(person)
 
 
-def no_cycle_and_no_long_chain(giver: str, wanted: Delegate, library: Library) -> None:
+def known_processes(wanted: Delegate, library: Library) -> None:
+    known = (EVERY_PROCESS, *library.policy.decides)
+    if unknown := [each for each in wanted.processes if each not in known]:
+        raise Refused(PR_5, f"nobody decides on {', '.join(unknown)}", f"some of {', '.join(known)}")
+
+
+def a_period_to_come(wanted: Delegate, library: Library) -> None:
+    if wanted.until <= library.at:
+        raise Refused(PR_5, "the delegation would be over already", "an `until` that is still to come")
+
+
+def no_circle_and_no_long_chain(giver: str, wanted: Delegate, library: Library) -> None:
+    """Asked of every moment at which something begins to hold: in between, nothing is added."""
     if giver == wanted.to:
         raise Refused(PR_5, "nobody stands in for themselves", "name another person")
-    given = [each for each in library.delegations() if each.overlaps(wanted)]
-    after = links_from(wanted.to, given, lambda each: each.giver, lambda each: each.to)
-    before = links_from(giver, given, lambda each: each.to, lambda each: each.giver)
-    if giver in after.reached:
-        raise Refused(PR_5, f"{wanted.to} already passes on to {giver}: a circle", "end that delegation first")
+    given = list(library.delegations())
     most = library.policy.settings.delegation_chain_most.value
-    if before.longest + 1 + after.longest > most:
-        raise Refused(PR_5, f"the chain would have more than {most} links", "delegate to someone nearer to the role")
+    for process, moment in when_it_holds(wanted, given):
+        links = {(each.giver, each.to) for each in given if each.holds(process, moment)}
+        before, after = chains_to(giver, links), chains_from(wanted.to, links)
+        if any(giver in chain for chain in after):
+            raise Refused(PR_5, f"{wanted.to} already passes on to {giver}: a circle", "end that delegation first")
+        if max(map(len, before)) + max(map(len, after)) - 1 > most:
+            raise Refused(PR_5, f"the chain would have more than {most} links", "someone nearer to the role")
 
 
-class Links:
-    def __init__(self, reached: set[str], longest: int) -> None:
-        self.reached, self.longest = reached, longest
+def when_it_holds(wanted: Delegate, given: list[Delegated]) -> Iterator[tuple[str, datetime]]:
+    """Each process, and each moment of the wanted period, at which a chain may be longer than before."""
+    processes = set(wanted.processes)
+    if EVERY_PROCESS in processes:
+        processes.update(process for each in given for process in each.processes)
+    moments = {wanted.since, *(each.since for each in given if wanted.since < each.since < wanted.until)}
+    return product(sorted(processes), sorted(moments))
 
 
-def links_from(person: str, given: list[Delegated], here, there) -> Links:  # type: ignore[no-untyped-def]  # two getters
-    reached: set[str] = set()
-    edge, longest = {person}, 0
-    while edge := {there(each) for each in given if here(each) in edge} - reached:
-        reached |= edge
-        longest += 1
-    return Links(reached, longest)
+def chains_from(person: str, links: set[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Every chain of persons that begins with this one, itself alone included."""
+    passed_on = {each for each in links if each[0] == person}
+    others = links - passed_on
+    return [(person,), *((person, *chain) for _, to in passed_on for chain in chains_from(to, others))]
+
+
+def chains_to(person: str, links: set[tuple[str, str]]) -> list[tuple[str, ...]]:
+    return chains_from(person, {(to, giver) for giver, to in links})
 
 
 DELEGATION = Page("delegation", State, decide, lambda state, _: state)

@@ -21,6 +21,7 @@ from domain.facts import (
     Decision,
     Fact,
     Line,
+    NoAuthority,
     Page,
     PersonId,
     Refused,
@@ -37,7 +38,7 @@ STREAM = "directory"
 
 
 class Person(Value):
-    """One person of the staff directory, as HR says it. `branch` is a place of the policy file; dates are whole days."""
+    """One person of the staff directory, as HR says it. `branch` is a place of the policy; dates are whole days."""
 
     id: PersonId
     name: Line
@@ -141,7 +142,7 @@ def decide(act: Act, _: State, library: Library) -> Decision:
 
 def only_hr_or_the_operator(act: Act) -> None:
     if act.by.kind not in (ActorKind.HR_SYSTEM, ActorKind.OPERATOR):
-        raise Refused(
+        raise NoAuthority(
             PR_4,
             "the directory is fed by HR, not by a person of the staff",
             "send the change through the HR feed, or have the operator import it",
@@ -157,10 +158,13 @@ def nobody_is_named_twice(feed: ImportStaff) -> None:
 
 
 def only_the_person_or_headquarters(act: Act, declared: DeclareFriendsRole, library: Library) -> Authority:
+    if library.person(declared.person) is None:
+        raise NoAuthority(PR_18, f"nobody in the directory is {declared.person}", "the id of a person of the directory")
     if act.by.kind is ActorKind.OPERATOR:
         return Authority(role="operator")
-    if act.person != declared.person and not library.at_headquarters(act.person):
-        raise Refused(
+    of_themselves = act.person == declared.person and library.may_act(act.person)
+    if not of_themselves and not library.at_headquarters(act.person):
+        raise NoAuthority(
             PR_18,
             "a Friends-site role is declared by the person or by headquarters",
             f"let {declared.person} or someone at headquarters declare it",

@@ -130,7 +130,7 @@ class Fact(Message):
 F = TypeVar("F", bound=Fact)
 
 
-class Refused(Exception):
+class Refused(Exception):  # an answer, not an error
     """The policy stands against it: which clauses, why, and what would pass."""
 
     def __init__(self, clauses: str | Iterable[str], because: str, remedy: str) -> None:
@@ -144,6 +144,10 @@ class Refused(Exception):
             return refusals[0]
         clauses = [clause for refusal in refusals for clause in refusal.clauses]
         return cls(clauses, "; ".join(r.because for r in refusals), "; ".join(r.remedy for r in refusals))
+
+
+class NoAuthority(Refused):
+    """Whoever asks may not: the same from someone who may would be looked at."""
 
 
 def every_one_of(*rules: Callable[[], object]) -> None:
@@ -264,7 +268,8 @@ class Page:
 
 
 class State(BaseModel):
-    """What a case's facts add up to. `position` is the last stream position folded, `policy` the version it began under."""
+    """What a case's facts add up to. `position`: the last stream position folded; `policy`: the version it began
+    under."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -276,7 +281,7 @@ class State(BaseModel):
         return self.model_copy(update=changes)
 
 
-class Malformed(Exception):
+class Malformed(Exception):  # what arrived, not what went wrong here
     """What arrived is not a message of this system: which field, what is wrong with it, what would pass."""
 
     def __init__(self, field: str, message: str, would_pass: str = "") -> None:

@@ -7,15 +7,16 @@ conditional on exactly those not having changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from domain.calendar import Calendar
+from domain.clauses import PR_19
 from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson, Person
-from domain.facts import Act, Authority, Envelope, Fact, Refused
+from domain.facts import Act, Authority, Envelope, Fact, NoAuthority, Refused
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
 from domain.policy import Decides, Policy, Role, policy_on_record
 from domain.policy_adoption import PolicyAdopted
@@ -27,6 +28,8 @@ AT_WORK_IN_HEADQUARTERS = {
     Role.HEADQUARTERS_STAFF,
     Role.HELPDESK,
 }
+# In the directory, but not of the library's staff.
+NOT_OF_THE_STAFF = {Role.BOARD_DELEGATE, Role.AUDITOR}
 # The order in which someone's several roles are named when nothing says which one they act in.
 BY_RANK = list(Role)
 
@@ -100,11 +103,24 @@ class Library:
 
     @cached_property
     def policy(self) -> Policy:
+        """The version the case began under; for a new case the one in force."""
         self.read.add("policy")
-        for adopted, policy in reversed(self._register.policies):
-            if self._version == adopted.version or (not self._version and adopted.effective <= self._day(policy)):
+        for adopted, policy in self._register.policies if self._version else self._in_force():
+            if self._version in ("", adopted.version):
                 return policy
-        raise Refused("PR-19", "no version of the policy is in force", "adopt a policy whose effective date has come")
+        raise Refused(PR_19, "no version of the policy is in force", "adopt one whose effective date has come")
+
+    def _in_force(self) -> list[tuple[PolicyAdopted, Policy]]:
+        """Of the versions whose day has come, the one with the latest day; of two of one day, the last adopted."""
+        come = [each for each in self._register.policies if each[0].effective <= self._day(each[1])]
+        return sorted(come, key=lambda each: each[0].effective)[-1:]
+
+    def newest_policy(self) -> Policy:
+        """The version adopted last, whether or not its day has come."""
+        self.read.add("policy")
+        if not self._register.policies:
+            raise Refused(PR_19, "no policy has been adopted", "adopt a policy first")
+        return self._register.policies[-1][1]
 
     def has_a_policy(self) -> bool:
         self.read.add("policy")
@@ -120,7 +136,8 @@ class Library:
         return self.policy.version if self.in_force() else ""
 
     def in_force(self) -> bool:
-        return any(adopted.effective <= self._day(policy) for adopted, policy in self._register.policies)
+        self.read.add("policy")
+        return bool(self._in_force())
 
     def _day(self, policy: Policy) -> date:
         return self.at.astimezone(ZoneInfo(policy.calendar.timezone)).date()
@@ -153,6 +170,14 @@ class Library:
     def is_active(self, id_: str) -> bool:
         person = self.person(id_)
         return person is not None and self._works_today(person)
+
+    def is_employee(self, id_: str) -> bool:
+        """On the library's staff now. The board's delegate and auditors are in the directory, but not on the staff."""
+        return self.is_active(id_) and not self.roles(id_) & NOT_OF_THE_STAFF
+
+    def may_act(self, id_: str) -> bool:
+        """Nobody inactive does anything; auditors look at everything and change nothing."""
+        return self.is_active(id_) and Role.AUDITOR not in self.roles(id_)
 
     def _works_today(self, person: Person) -> bool:
         return person.employed_on(self._today)
@@ -206,62 +231,67 @@ class Library:
         self.read.add("delegations")
         return self._register.delegations.get(id_)
 
-    def stands_in_for(self, person: str, process: str) -> tuple[str, ...]:
+    def stands_in_for(self, person: str, process: str, not_through: Collection[str] = ()) -> tuple[str, ...]:
         """Those on whose behalf this person may act now, the chain followed back to who gave it first."""
-        found: list[str] = []
-        edge = {person}
-        while edge := {
-            each.giver for each in self.delegations() if each.to in edge and each.holds(process, self.at)
-        } - {*found, person}:
-            found.extend(sorted(edge))
-        return tuple(found)
+        given = self._holding(process, not_through)
+        return reached_from(person, [(each.to, each.giver) for each in given])
 
-    def delegates_of(self, person: str, process: str) -> tuple[str, ...]:
-        found: list[str] = []
-        edge = {person}
-        while edge := {
-            each.to for each in self.delegations() if each.giver in edge and each.holds(process, self.at)
-        } - {*found, person}:
-            found.extend(sorted(edge))
-        return tuple(found)
+    def delegates_of(self, person: str, process: str, not_through: Collection[str] = ()) -> tuple[str, ...]:
+        given = self._holding(process, not_through)
+        return reached_from(person, [(each.giver, each.to) for each in given])
+
+    def _holding(self, process: str, not_through: Collection[str]) -> list[Delegated]:
+        """A leaver's delegation holds no longer; and a party to a request does not choose who decides on it."""
+        given = [each for each in self.delegations() if each.holds(process, self.at)]
+        return [each for each in given if each.giver not in not_through and self.may_act(each.giver)]
 
     # authority
 
-    def only(self, role: Role, act: Act, clause: str, to: str, process: str = "", place: str = "") -> Authority:
+    def only(
+        self,
+        role: Role,
+        act: Act,
+        clause: str,
+        to: str,
+        process: str = "",
+        place: str = "",
+        not_through: Collection[str] = (),
+    ) -> Authority:
         """The authority of a holder of this role (or of their delegate), or the refusal that says who holds it."""
-        if role in self.roles(act.person) and (not place or self.place_of(act.person) == place):
-            return self.standing(act.person, role)
-        if process:
-            for giver in self.stands_in_for(act.person, process):
-                if self.is_active(act.person) and giver in self.holders(role, place):
+        holders = self.holders(role, place)
+        if self.may_act(act.person):
+            if act.person in holders:
+                return self.standing(act.person, role)
+            for giver in self.stands_in_for(act.person, process, not_through) if process else ():
+                if giver in holders:
                     return Authority(role=role.value, place=self.place_of(giver), on_behalf_of=giver)
-        raise Refused(
+        raise NoAuthority(
             clause,
             f"only the {title(role)} may {to}",
-            f"ask the {title(role)}: {', '.join(self.holders(role, place)) or 'the post is vacant'}",
+            f"ask the {title(role)}: {', '.join(holders) or 'the post is vacant'}",
         )
 
-    def authority_to_decide(self, act: Act, process: str, place: str, parties: Iterable[str], clause: str) -> Authority:
-        """The authority under which the sender may decide this request now. No party to it ever has one."""
-        parties = set(parties)
+    def authority_to_decide(
+        self, act: Act, process: str, place: str, parties: Collection[str], clause: str
+    ) -> Authority:
+        """The authority under which the sender may decide this request now. No party to it ever has one, and none
+        comes from a party, nor through one."""
         role, where, _ = self.who_decides(process, place, parties)
         if act.person in parties:
-            raise Refused(
+            raise NoAuthority(
                 clause,
                 f"{act.person} asked for this or edited it, and nobody decides on their own request",
                 f"leave the decision to the {title(role)}: {', '.join(self.holders(role, where)) or 'vacant'}",
             )
-        authority = self.only(role, act, clause, to=f"decide on {process.replace('_', ' ')}", process=process, place=where)
-        if authority.on_behalf_of in parties:
-            raise Refused(clause, f"{act.person} stands in for a party to the request", f"ask another {title(role)}")
-        return authority
+        to = f"decide on {process.replace('_', ' ')}"
+        return self.only(role, act, clause, to=to, process=process, place=where, not_through=parties)
 
     def decides(self, process: str) -> Decides:
         return self.policy.decides[process]
 
-    def who_decides(self, process: str, place: str, not_these: Iterable[str]) -> tuple[Role, str, tuple[str, ...]]:
+    def who_decides(self, process: str, place: str, parties: Collection[str]) -> tuple[Role, str, tuple[str, ...]]:
         """Role, place and persons who decide now: the stand-in where the post is vacant or its holder is a party."""
-        rule, parties = self.decides(process), set(not_these)
+        rule = self.decides(process)
         where = place if rule.by is Role.BRANCH_MANAGER else ""
         holders = [each for each in self.holders(rule.by, where) if each not in parties]
         if holders or rule.stands_in is None:
@@ -269,9 +299,16 @@ class Library:
         stand_ins = [each for each in self.holders(rule.stands_in) if each not in parties]
         return rule.stands_in, "", self._with_delegates(stand_ins, process, parties)
 
-    def _with_delegates(self, holders: list[str], process: str, parties: set[str]) -> tuple[str, ...]:
-        delegates = [d for holder in holders for d in self.delegates_of(holder, process) if self.is_active(d)]
-        return tuple(dict.fromkeys([*holders, *(each for each in delegates if each not in parties)]))
+    def _with_delegates(self, holders: list[str], process: str, parties: Collection[str]) -> tuple[str, ...]:
+        delegates = [each for holder in holders for each in self.delegates_of(holder, process, parties)]
+        may_decide = [each for each in delegates if each not in parties and self.may_act(each)]
+        return tuple(dict.fromkeys([*holders, *may_decide]))
+
+    def who_runs(self, place: str) -> tuple[str, ...]:
+        """The branch's manager; the Executive Director while that post is vacant. Headquarters has no such post."""
+        managers = self.holders(Role.BRANCH_MANAGER, place)
+        vacant = not managers and place != self.headquarters
+        return self.holders(Role.EXECUTIVE_DIRECTOR) if vacant else managers
 
     # what other cases hold
 
@@ -283,3 +320,11 @@ class Library:
 def title(role: Role) -> str:
     return role.value.replace("_", " ").title().replace(" And ", " and ")
 
+
+def reached_from(person: str, links: Collection[tuple[str, str]]) -> tuple[str, ...]:
+    """Everyone to whom the links lead from this person, the nearest first."""
+    found: list[str] = []
+    edge = {person}
+    while edge := {there for here, there in links if here in edge} - {*found, person}:
+        found.extend(sorted(edge))
+    return tuple(found)

@@ -6,14 +6,27 @@ to reckon anew.
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from domain.calendar import Calendar, Closure
+from domain.calendar import Calendar, CalendarError, Closure
 from domain.clauses import PR_6, PR_8
-from domain.facts import Act, ActorKind, Authority, Command, Decision, Fact, Line, Page, Refused, Slug, State
+from domain.facts import (
+    Act,
+    ActorKind,
+    Authority,
+    Command,
+    Decision,
+    Fact,
+    Line,
+    NoAuthority,
+    Page,
+    Refused,
+    Slug,
+    State,
+)
 from domain.policy import Role
 
 if TYPE_CHECKING:
@@ -35,6 +48,15 @@ class CloseBranch(Command, kind="opening_hours.CloseBranch"):
     from_time: time | None = None
     to_time: time | None = None
     because: Line
+
+    @model_validator(mode="after")
+    def runs_forward_in_wall_time(self) -> CloseBranch:
+        starts, ends = self.from_time or time.min, self.to_time or time.max
+        if starts.tzinfo or ends.tzinfo:
+            raise ValueError("from_time and to_time are wall time of the library; give them without a zone")
+        if starts >= ends:
+            raise ValueError("the closure ends before it begins; give a to_time after from_time")
+        return self
 
 
 class LiftClosure(Command, kind="opening_hours.LiftClosure"):
@@ -66,6 +88,8 @@ def decide(act: Act, _: State, library: Library) -> Decision:
     match act.command:
         case AdoptCalendar() as adopt:
             authority = only_the_executive_director_after_the_founding(act, library)
+            its_holidays_are_known(adopt.calendar)
+            every_place_opens(adopt.calendar, library)
             return Decision((adopt.becomes(CalendarAdopted),), authority)
 
         case CloseBranch() as close:
@@ -94,13 +118,36 @@ def only_who_answers_for_the_place(act: Act, place: str, library: Library) -> Au
     roles = library.roles(act.person)
     if Role.EXECUTIVE_DIRECTOR in roles:
         return library.standing(act.person, Role.EXECUTIVE_DIRECTOR)
-    if place != EVERYWHERE and Role.BRANCH_MANAGER in roles and library.place_of(act.person) == place:
+    if Role.BRANCH_MANAGER in roles and library.place_of(act.person) == place:
         return library.standing(act.person, Role.BRANCH_MANAGER)
-    raise Refused(
+    raise NoAuthority(
         PR_8,
         f"{act.by.id} does not answer for the opening of {place}",
         "the Executive Director, or for one branch its Branch Manager, closes it",
     )
+
+
+def every_place_opens(calendar: Calendar, library: Library) -> None:
+    """A place that never opens gives no moment to wait for."""
+    shut = [place for place in library.newest_policy().places if not opens(place, calendar, library.at)]
+    if shut:
+        raise Refused(PR_8, f"no opening to come for {', '.join(shut)}", "hours for every place of the policy")
+
+
+def opens(place: str, calendar: Calendar, at: datetime) -> bool:
+    try:
+        return bool(calendar.next_opening(place, at))
+    except CalendarError:
+        return False
+
+
+def its_holidays_are_known(calendar: Calendar) -> None:
+    if faults := calendar.holidays.faults():
+        raise Refused(
+            PR_8,
+            "; ".join(fault.because for fault in faults),
+            "; ".join(dict.fromkeys(fault.would_pass for fault in faults)),
+        )
 
 
 def a_known_place(place: str, library: Library) -> None:

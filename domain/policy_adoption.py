@@ -13,7 +13,7 @@ from pydantic import Field
 
 from domain.clauses import PR_19
 from domain.facts import Act, ActorKind, Authority, Command, Decision, Fact, Line, Page, Refused, Sha256, State
-from domain.policy import PolicyError, Role, parse_policy, policy_hash
+from domain.policy import Policy, PolicyError, Role, parse_policy, policy_hash
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -58,11 +58,14 @@ def only_the_executive_director_after_the_founding(act: Act, library: Library) -
     return library.only(Role.EXECUTIVE_DIRECTOR, act, PR_19, to="adopt a policy version")
 
 
-def a_readable_policy(text: str):  # type: ignore[no-untyped-def]  # the parser's own return type
+def a_readable_policy(text: str) -> Policy:
     try:
         return parse_policy(text, "policy")
-    except PolicyError as error:
-        raise Refused(PR_19, f"the policy file does not hold together: {error}", "a file that `policy check` accepts") from error
+    except (PolicyError, RecursionError) as error:
+        because = error if isinstance(error, PolicyError) else "it is nested too deeply"
+        raise Refused(
+            PR_19, f"the policy file does not hold together: {because}", "a file that `policy check` accepts"
+        ) from error
 
 
 def the_same_text(adopted: str, text: str, version: str) -> None:

@@ -6,14 +6,16 @@ until it. Nothing is ever approved by silence.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum, auto
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime
 
-from domain.clauses import PR_1, PR_5
-from domain.facts import Command, Fact, Line, PersonId, Slug, Value
+from domain.calendar import Calendar, CalendarError, instant
+from domain.clauses import PR_1, PR_8
+from domain.facts import Command, Fact, Line, PersonId, Refused, Slug, Value
 from domain.policy import Role
 
 if TYPE_CHECKING:
@@ -42,7 +44,12 @@ class Reconsider(Command, kind="waiting.Reconsider"):
 
 
 class WaitingFact(Fact):
-    clauses: ClassVar[tuple[str, ...]] = (PR_1,)
+    """`rests_on`: the clauses for whose sake someone is asked, and so reminded, and so on."""
+
+    rests_on: tuple[str, ...] = (PR_1,)
+
+    def cites(self) -> tuple[str, ...]:
+        return self.rests_on
 
 
 class Asked(WaitingFact, kind="waiting.Asked"):
@@ -81,7 +88,6 @@ class DueMomentsReissued(WaitingFact, kind="waiting.DueMomentsReissued"):
 class TaskRerouted(WaitingFact, kind="waiting.TaskRerouted"):
     """Those who were asked no longer hold the role, or others hold it too: the task belongs to whoever holds it now."""
 
-    clauses: ClassVar[tuple[str, ...]] = (PR_5,)
     role: Role
     before: tuple[PersonId, ...]
     persons: tuple[PersonId, ...]
@@ -89,6 +95,7 @@ class TaskRerouted(WaitingFact, kind="waiting.TaskRerouted"):
 
 
 class Wait(Value):
+    rests_on: tuple[str, ...] = (PR_1,)
     role: Role
     place: Slug
     persons: tuple[PersonId, ...]
@@ -104,31 +111,53 @@ class Wait(Value):
     def next_due(self) -> datetime | None:
         return min((each.at for each in self.open_moments()), default=None)
 
+    def stops_the_clock(self) -> bool:
+        """A pause, in which nobody is reminded: only its own end is due."""
+        return all(each.what is Due.EXPIRY for each in self.due)
+
     def has_done(self, what: Due, nth: int = 1) -> Wait:
         return self.model_copy(update={"done": (*self.done, (what, nth))})
 
 
-def due_moments(place: str, since: datetime, library: Library) -> tuple[DueMoment, ...]:
-    settings, after = library.policy.settings, library.calendar.business_days_after
-    reminders = [
-        DueMoment(what=Due.REMINDER, nth=nth, at=after(place, since, days))
-        for nth, days in enumerate(settings.remind_after_bd.value, start=1)
-    ]
+# Moments are kept in UTC: in local time, two of them compare wrongly around the hour that comes twice.
+
+
+def due_moments(place: str, since: datetime, library: Library, overdue_after_bd: int = 0) -> tuple[DueMoment, ...]:
+    settings = library.policy.settings
+
+    def after(business_days: int) -> datetime:
+        return business_days_after(place, since, business_days, library.calendar)
+
     return (
-        *reminders,
-        DueMoment(what=Due.ESCALATION, at=after(place, since, settings.escalate_after_bd.value)),
-        DueMoment(what=Due.OVERDUE, at=after(place, since, settings.overdue_after_bd.value)),
-        DueMoment(what=Due.EXPIRY, at=since + timedelta(days=settings.expire_after_days.value)),
+        *(
+            DueMoment(what=Due.REMINDER, nth=nth, at=after(days))
+            for nth, days in enumerate(settings.remind_after_bd.value, start=1)
+        ),
+        DueMoment(what=Due.ESCALATION, at=after(settings.escalate_after_bd.value)),
+        DueMoment(what=Due.OVERDUE, at=after(overdue_after_bd or settings.overdue_after_bd.value)),
+        *only_expiry(since, settings.expire_after_days.value, library),
     )
 
 
-def only_expiry(since: datetime, days: int) -> tuple[DueMoment, ...]:
-    """Waiting for the requester stops the clock of reminders; only its own end is due."""
-    return (DueMoment(what=Due.EXPIRY, at=since + timedelta(days=days)),)
+def only_expiry(since: datetime, days: int, library: Library) -> tuple[DueMoment, ...]:
+    return (DueMoment(what=Due.EXPIRY, at=days_after(since, days, library.calendar)),)
 
 
-def what_is_due(wait: Wait | None, at: datetime, library: Library, expired: type[Fact]) -> tuple[Fact, ...]:
-    """The facts that time has made of a wait by now, in the order of their moments. After an expiry nothing follows."""
+def business_days_after(place: str, since: datetime, days: int, calendar: Calendar) -> datetime:
+    try:
+        return calendar.business_days_after(place, since, days).astimezone(UTC)
+    except CalendarError as error:
+        raise Refused(PR_8, f"nobody can be asked: {error}", f"adopt a calendar in which {place} opens again") from None
+
+
+def days_after(since: datetime, days: int, calendar: Calendar) -> datetime:
+    """The same wall time in the library so many days later, whether or not it is open then."""
+    asked = calendar.local(since)
+    return instant(asked.date() + timedelta(days=days), asked.time(), calendar.zone)
+
+
+def what_is_due(wait: Wait | None, at: datetime, library: Library, expired: Callable[[], Fact]) -> tuple[Fact, ...]:
+    """What time has made of a wait by now, in the order of its moments. After an expiry nothing follows."""
     if wait is None:
         return ()
     facts: list[Fact] = []
@@ -141,29 +170,43 @@ def what_is_due(wait: Wait | None, at: datetime, library: Library, expired: type
     return tuple(facts)
 
 
-def what_happens_at(moment: DueMoment, wait: Wait, library: Library, expired: type[Fact]) -> Fact:
+def what_happens_at(moment: DueMoment, wait: Wait, library: Library, expired: Callable[[], Fact]) -> Fact:
     match moment.what:
         case Due.REMINDER:
-            return Reminded(nth=moment.nth, persons=wait.persons, to=wait.to)
+            return Reminded(nth=moment.nth, persons=wait.persons, to=wait.to, rests_on=wait.rests_on)
         case Due.ESCALATION:
             above = library.holders(wait.escalates_to) if wait.escalates_to else ()
-            return Escalated(role=wait.escalates_to, persons=above, to=wait.to)
+            return Escalated(role=wait.escalates_to, persons=above, to=wait.to, rests_on=wait.rests_on)
         case Due.OVERDUE:
-            return BecameOverdue(persons=wait.persons, to=wait.to)
+            return BecameOverdue(persons=wait.persons, to=wait.to, rests_on=wait.rests_on)
         case Due.EXPIRY:
             return expired()
 
 
-def what_changed_around(wait: Wait | None, role: Role, persons: tuple[str, ...], library: Library) -> tuple[Fact, ...]:
-    """A changed calendar re-issues the open moments; a changed staff re-routes the task."""
+def what_changed_around(
+    wait: Wait | None, role: Role, persons: tuple[str, ...], library: Library, overdue_after_bd: int = 0
+) -> tuple[Fact, ...]:
+    """A changed staff re-routes the task; a changed calendar re-issues the moments that are still open."""
     if wait is None:
         return ()
     facts: list[Fact] = []
     if (role, persons) != (wait.role, wait.persons):
-        facts.append(TaskRerouted(role=role, before=wait.persons, persons=persons, to=wait.to))
-    if len(wait.due) > 1 and (due := due_moments(wait.place, wait.since, library)) != wait.due:
-        facts.append(DueMomentsReissued(due=due))
+        facts.append(TaskRerouted(role=role, before=wait.persons, persons=persons, to=wait.to, rests_on=wait.rests_on))
+    if (due := due_anew(wait, library, overdue_after_bd)) != wait.due:
+        facts.append(DueMomentsReissued(due=due, rests_on=wait.rests_on))
     return tuple(facts)
+
+
+def due_anew(wait: Wait, library: Library, overdue_after_bd: int) -> tuple[DueMoment, ...]:
+    if wait.stops_the_clock():
+        return wait.due
+    try:
+        reckoned = due_moments(wait.place, wait.since, library, overdue_after_bd)
+    except Refused:
+        # a calendar that gives no moment leaves those that were given: time goes on passing
+        return wait.due
+    anew, still_open = {(each.what, each.nth): each for each in reckoned}, wait.open_moments()
+    return tuple(anew.get((each.what, each.nth), each) if each in still_open else each for each in wait.due)
 
 
 def evolve_wait(wait: Wait | None, fact: Fact) -> Wait | None:
