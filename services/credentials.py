@@ -27,6 +27,7 @@ REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
 COMMAND_PURPOSE = "command"
 TOKEN_PURPOSE = "session"  # noqa: S105  # the name of a purpose, not a secret
 CLOCK_SKEW = timedelta(minutes=5)
+NOBODY_SIGNS_FOR = (ActorKind.TIMER, ActorKind.UNPROVEN)
 
 
 class Unproven(Exception):
@@ -95,6 +96,7 @@ class DoorKey:
             content=submission.content,
             at=at,
         )
+        # the credential is no part of the content, so the copy may take along what was reckoned of it
         return submission.model_copy(update={"credential": self.sign(statement)})
 
     def token(self, person: str, method: str, at: datetime) -> str:
@@ -114,6 +116,8 @@ class Verifier:
         said = self._read(submission.credential)
         if said.purpose != COMMAND_PURPOSE:
             raise Unproven("the credential is not one for a command")
+        if said.actor.kind in NOBODY_SIGNS_FOR:
+            raise Unproven("the credential is for the system itself, which sends nothing through a door")
         if said.case != submission.case:
             raise Unproven("the credential is for another case")
         if said.command != submission.id:

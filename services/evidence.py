@@ -1,14 +1,17 @@
-"""Evidence files beside the log: sealed, named by the hash of their ciphertext, never changed and never in a payload."""
+"""Evidence files beside the log: sealed, named by the hash of their ciphertext, never changed, never in a payload."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from uuid import uuid4
 
+from pydantic import ValidationError
+
 from domain.facts import Evidence, Malformed
 from services.recorder import LedgerRecorder
-from services.seal import Seal
+from services.seal import CannotOpen, Seal
 
 LARGEST_FILE_BYTES = 25_000_000
 
@@ -18,30 +21,42 @@ class EvidenceStore:
         self._folder, self._recorder, self._seal = folder, recorder, seal
 
     def put(self, content: bytes, media_type: str, case: str) -> Evidence:
-        """Keep a file for a case. The same file again is the same evidence. Malformed where it is empty or too large."""
+        """Keep a file for a case. The same file again is the same evidence. Malformed: empty or too large."""
         if not content or len(content) > LARGEST_FILE_BYTES:
             raise Malformed("file", f"{len(content)} bytes", f"1 to {LARGEST_FILE_BYTES} bytes")
-        evidence, ciphertext = self._seal.file(content, media_type, case)
+        try:
+            evidence, ciphertext = self._seal.file(content, media_type, case)
+        except ValidationError:
+            raise Malformed("media_type", "no name of a media type", "such as image/png") from None
+        # on the disk before the index names it, and in the index before any fact does
         write_durably(self._file(evidence.sha256), ciphertext)
         self._recorder.note_evidence(evidence.sha256, evidence.size)
         return evidence
 
     def get(self, evidence: Evidence) -> bytes:
-        """The file in clear; raises CannotOpen where its key is gone, FileNotFoundError where the file is."""
-        return self._seal.opened_file(evidence, self._file(evidence.sha256).read_bytes())
+        """The file in clear. CannotOpen where its key is gone or it was changed, FileNotFoundError where it is lost."""
+        ciphertext = self._file(evidence.sha256).read_bytes()
+        if hashlib.sha256(ciphertext).hexdigest() != evidence.sha256:
+            raise CannotOpen(f"the file {evidence.sha256} is not what its name says: it was changed or damaged")
+        return self._seal.opened_file(evidence, ciphertext)
 
     def _file(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256
 
 
 def write_durably(file: Path, content: bytes) -> None:
-    """Whole or not at all, and on the disk before anything names it."""
-    if file.exists():
+    """Whole or not at all, and on the disk when this returns. Its name says what is in it: one that is there is it."""
+    if file.exists() and file.stat().st_size == len(content):
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f"{file.name}.{uuid4().hex}")
+    fresh = file.with_name(f"{file.name}.{uuid4().hex}.new")
     with fresh.open("wb") as out:
         out.write(content)
         out.flush()
         os.fsync(out.fileno())
     fresh.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -8,16 +8,17 @@ decides while it holds the lock. A command id that was answered before gets its 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote, urlsplit
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from eventsourcing.application import Application
-from eventsourcing.persistence import Mapper, StoredEvent
+from eventsourcing.persistence import InterfaceError, Mapper, OperationalError, StoredEvent
 from psycopg import Connection
 from psycopg.rows import DictRow
 
@@ -26,12 +27,13 @@ from domain.facts import (
     Act,
     Actor,
     ActorKind,
+    Authority,
     Channel,
     Command,
-    Decision,
     Envelope,
     Fact,
     Malformed,
+    NoAuthority,
     Page,
     Recorded,
     Refused,
@@ -46,7 +48,9 @@ from services.recorder import Known, LedgerRecorder, NotRecorded, Recording, Row
 from services.submissions import Submission
 
 LOSSES_BEFORE_LOCKING = 3
-CASES_IN_MEMORY = 10_000
+CASES_IN_MEMORY = 2_000
+# of each case: what a workflow has not folded yet is rarely more than its newest facts
+FACTS_IN_MEMORY = 16
 EVENT_IDS = UUID("6c7f4c1e-7c2e-5b52-9a63-0d9f6f0f8a11")
 UNKNOWN_CASE = "unknown-case"
 AN_HOUR = timedelta(hours=1)
@@ -59,9 +63,14 @@ class Refusal(NamedTuple):
     clauses: tuple[str, ...]
     because: str
     remedy: str
+    lacks_authority: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        return {"clauses": list(self.clauses), "because": self.because, "remedy": self.remedy}
+        return self._asdict() | {"clauses": list(self.clauses)}
+
+    @classmethod
+    def of_json(cls, stored: dict[str, Any]) -> Refusal:
+        return cls(**(stored | {"clauses": tuple(stored["clauses"])}))
 
 
 class Answer(NamedTuple):
@@ -87,19 +96,18 @@ class EnvelopeMapper(Mapper[str]):
 
     def to_stored_event(self, domain_event: StoredFact) -> StoredEvent:  # type: ignore[override]  # the only kind here
         envelope = domain_event.envelope
-        return StoredEvent(
-            domain_event.originator_id, domain_event.originator_version, envelope.kind, envelope.model_dump_json().encode()
-        )
+        return StoredEvent(envelope.case, envelope.position, envelope.kind, envelope.model_dump_json().encode())
 
-    def to_domain_event(self, stored_event: StoredEvent) -> StoredFact:  # type: ignore[override]  # the only kind here
+    def to_domain_event(self, stored_event: StoredEvent) -> StoredFact:
         envelope = Envelope.model_validate_json(stored_event.state)
-        return StoredFact(str(stored_event.originator_id), stored_event.originator_version, envelope)
+        return StoredFact(envelope.case, envelope.position, envelope)
 
 
-@dataclass
-class InMemory:
+class InMemory(NamedTuple):
+    """A case as this process knows it, with its newest facts."""
+
     state: State
-    recorded: list[Recorded] = field(default_factory=list)
+    newest: tuple[Recorded, ...] = ()
 
 
 class Sender(NamedTuple):
@@ -117,21 +125,14 @@ class Sender(NamedTuple):
 
 class Ledger(Application[str]):
     name = "Ledger"
-    env: ClassVar[dict[str, str]] = {
-        "PERSISTENCE_MODULE": "eventsourcing.postgres",
-        "APPLICATION_RECORDER_TOPIC": "services.recorder:LedgerRecorder",
-        "ORIGINATOR_ID_TYPE": "text",
-        "POSTGRES_SCHEMA": "ledger",
-        "CREATE_TABLE": "n",
-        "POSTGRES_CONNECT_TIMEOUT": "2",
-    }
-
+    env: ClassVar[dict[str, str]] = {}
     recorder: LedgerRecorder
 
     def __init__(self, url: str, clock: Clock, verifier: Verifier | None = None, pool_size: int = 10) -> None:
         super().__init__(env=postgres_env(url, pool_size))
         self.clock = clock
         self._verifier = verifier
+        # Guards what is held in memory; never held while the database is asked.
         self._mutex = RLock()
         self._register = Register()
         self._cases: OrderedDict[str, InMemory] = OrderedDict()
@@ -144,34 +145,39 @@ class Ledger(Application[str]):
     def submit(self, submission: Submission, workflow: str = "", run: str = "", cause: str = "") -> Answer:
         """Decide a person's command. Raises Malformed, of which nothing is recorded, and Unproven, which whoever
         received it hands to `refuse_unproven`."""
+        a_case_of_some_process(submission.case)
         command = submission.command()
-        page = PAGES.get(submission.process)
-        if page is None:
-            raise Malformed("case", "no process has this stem", f"one of {', '.join(PAGES)}")
         proven = self.proven(submission)
         sender = Sender(proven.actor, proven.method, proven.channel, proven.signed_at)
         act = self._act(command, submission.id, submission.case, sender, cause)
         received = submission.model_dump(mode="json")
-        return self._answer(act, page, sender, submission.content, received, workflow, run)
+        return self._answer(Attempt(act, sender, submission.content, received, workflow, run))
 
-    def submit_own(self, command: Command, case: str, sender: Sender, command_id: str, workflow: str = "", run: str = "") -> Answer:
+    def submit_own(
+        self, command: Command, case: str, sender: Sender, command_id: str, workflow: str = "", run: str = ""
+    ) -> Answer:
         """Decide a command of the system itself: a timer, the founding operator, an HR feed that was read here."""
         fields = command.model_dump(mode="json")
         received = {"kind": command.kind, "id": command_id, "case": case, "fields": fields, "credential": ""}
         content = content_hash({"kind": command.kind, "case": case, "fields": fields})
-        act = self._act(command, command_id, case, sender, "")
-        return self._answer(act, PAGES[case.partition("-")[0]], sender, content, received, workflow, run)
+        act = self._act(command, command_id, case, sender)
+        return self._answer(Attempt(act, sender, content, received, workflow, run))
 
     def rehearse(self, command: Command, case: str, sender: Sender) -> tuple[Fact, ...]:
         """What would follow, without recording it. Refused as it would be."""
-        self.read_on(case)
-        with self._mutex:
-            act = self._act(command, "rehearsal", case, sender, "")
-            page = PAGES[case.partition("-")[0]]
-            return page.decide(act, self._state(page, case), Library(self._register, act.at)).facts
+        self._read_on(case)
+        judged = self._judge(Attempt(self._act(command, "rehearsal", case, sender), sender))
+        if judged.refused:
+            raise judged.refused
+        return judged.facts
 
     def proven(self, submission: Submission) -> Proven:
-        return self.verifier().proves(submission, self.clock.now(), self._credential_life())
+        """Who sends this, or Unproven."""
+        if not self._register.position:
+            # how long a credential lives is the policy's to say, and this process has not read any yet
+            self._read_on()
+        now = self.clock.now()
+        return self.verifier().proves(submission, now, self._credential_life(now))
 
     def verifier(self) -> Verifier:
         if self._verifier is None:
@@ -181,37 +187,46 @@ class Ledger(Application[str]):
     # -- what anyone may ask of the ledger
 
     def library(self, version: str = "") -> Library:
-        """The library as of now, read on to the newest event."""
-        self._read_on("", None, "", "")
-        return Library(self._register, self.clock.now(), version)
+        """The library as of now, read on to the newest event. What is learned later does not change it."""
+        self._read_on()
+        with self._mutex:
+            still = copy(self._register)
+            for name, value in vars(self._register).items():
+                setattr(still, name, copy(value) if isinstance(value, dict | list) else value)
+        return Library(still, self.clock.now(), version)
 
     def library_position(self) -> int:
         """The log position of the newest event that changed what decisions know of the library."""
-        self._read_on("", None, "", "")
+        self._read_on()
         with self._mutex:
             return self._register.outside_position
 
-    def read_on(self, case: str) -> tuple[State, list[Recorded]]:
-        """The case as it stands in the log now, and its facts."""
-        page = PAGES.get(case.partition("-")[0])
-        self._read_on(case, page, "", "")
+    def state(self, case: str) -> State:
+        """The case as it stands in the log now."""
+        self._read_on(case)
         with self._mutex:
             held = self._cases.get(case)
-            if held is None:
-                return (page.initial(case) if page else State(case=case)), []
-            return held.state, list(held.recorded)
+        if held:
+            return held.state
+        page = PAGES.get(stem_of(case))
+        return page.initial(case) if page else State(case=case)
+
+    def read_on(self, case: str) -> tuple[State, list[Recorded]]:
+        """The case as it stands in the log now, and all its facts."""
+        state = self.state(case)
+        return state, self.facts_after(case, 0)[: state.position]
 
     def facts_after(self, case: str, position: int) -> list[Recorded]:
         """Every fact of the case after a stream position, its own and others'."""
         with self._mutex:
             held = self._cases.get(case)
-            if held is not None and held.state.position >= position:
-                return [each for each in held.recorded if each.envelope.position > position]
+        if held and 0 <= held.state.position - position <= len(held.newest):
+            return [each for each in held.newest if each.envelope.position > position]
         return [recorded_from(row) for row in self.recorder.stream_after(case, position)]
 
     # -- deciding
 
-    def _act(self, command: Command, id_: str, case: str, sender: Sender, cause: str) -> Act:
+    def _act(self, command: Command, id_: str, case: str, sender: Sender, cause: str = "") -> Act:
         return Act(
             command=command,
             id=id_,
@@ -225,199 +240,223 @@ class Ledger(Application[str]):
             correlation=case,
         )
 
-    def _answer(
-        self, act: Act, page: Page, sender: Sender, content: str, received: dict[str, Any], workflow: str, run: str
-    ) -> Answer:
-        attempt = Attempt(act, page, sender, content, received, workflow, run)
-        read = False
+    def _answer(self, attempt: Attempt) -> Answer:
+        judged = self._judge(attempt) if self._remembers(attempt) else None
         for _ in range(LOSSES_BEFORE_LOCKING):
-            if read and (known := self._read_on(act.case, page, sender.key, act.id)):
-                return self._first_answer(known, content)
-            try:
+            if judged is None or not judged.facts:
+                # what stands against it may be out of date, or be its own success: look before refusing
+                if known := self._read_on(attempt.act.case, attempt):
+                    return self._first_answer(known, attempt)
                 judged = self._judge(attempt)
-                if not read and not judged.decision.facts:
-                    read = True
-                    continue
-                return self._write(judged)
-            except Refused as refused:
-                # what stands against it may be out of date, or it may be its own success: look before refusing
-                if read:
-                    return self._refuse(attempt, refused)
-                read = True
+            try:
+                answer = self._write(judged)
             except NotRecorded as lost:
                 if lost.known:
-                    return self._first_answer(lost.known, content)
-                if lost.outcome == "conflict":
-                    return conflicting(act.id)
-                read = True
+                    return self._first_answer(lost.known, attempt)
+                judged = None
+            else:
+                self._learn(attempt.act.case, answer.facts)
+                return answer
         return self._decide_while_holding_the_lock(attempt)
 
-    def _judge(self, attempt: Attempt) -> Judged:
+    def _remembers(self, attempt: Attempt) -> bool:
         with self._mutex:
-            state = self._state(attempt.page, attempt.act.case)
-            library = Library(self._register, attempt.act.at, state.policy)
-            decision = attempt.page.decide(attempt.act, state, library)
-            return Judged(attempt, state, decision, library, self._register.position)
+            return attempt.act.case in self._cases or isinstance(attempt.act.command, attempt.page.opens_with)
+
+    def _judge(self, attempt: Attempt) -> Judged:
+        act, page = attempt.act, attempt.page
+        with self._mutex:
+            held = self._cases.get(act.case)
+            state = held.state if held else page.initial(act.case)
+            library = Library(self._register, act.at, state.policy)
+            try:
+                facts, authority = page.decide(act, state, library)
+                refused = None
+            except Refused as error:
+                facts, authority, refused = (), None, error
+            if authority is None and act.person and library.in_force():
+                authority = library.standing(act.person)
+            policy = library.policy_version()
+            return Judged(
+                attempt=attempt,
+                stream=act.case,
+                stood_at=state.position,
+                facts=facts,
+                refused=refused,
+                authority=authority or Authority(),
+                policy=policy,
+                reads=tuple(sorted(library.read)),
+                read_up_to=self._register.position,
+            )
 
     def _write(self, judged: Judged, within: Connection[DictRow] | None = None) -> Answer:
-        if not judged.decision.facts:
-            return Answer(position=self._register.position)
-        envelopes = judged.envelopes()
-        recording = judged.recording(envelopes)
-        events = [StoredFact(envelope.case, envelope.position, envelope) for envelope in envelopes]
-        recordings = self.save(*events, recording=recording, within=within)
-        recorded = tuple(
-            Recorded(event.envelope, fact, made.notification.id, recording.recorded_at or judged.attempt.act.at)
-            for event, fact, made in zip(events, judged.decision.facts, recordings, strict=True)
+        """The judgement on record: its facts, its refusal, or that nothing followed. What comes too late from a timer,
+        or is refused to it, is moot: it leaves no trace and may be asked again."""
+        attempt, refusal = judged.attempt, refusal_of(judged.refused)
+        if attempt.act.by.kind is ActorKind.TIMER and not judged.facts:
+            return Answer(refusal=refusal, position=judged.read_up_to)
+        recording = judged.recording()
+        if refusal is None:
+            recorded = self._append(judged, attempt.act.case, judged.stood_at, judged.facts, recording, within)
+            return Answer(recorded, position=recording.last)
+        recording.refusal = refusal.as_json()
+        self._append_refusal(judged, refusal, recording, within)
+        return Answer(refusal=refusal, position=recording.last)
+
+    def _append(
+        self,
+        judged: Judged,
+        stream: str,
+        after: int,
+        facts: Sequence[Fact],
+        recording: Recording,
+        within: Connection[DictRow] | None = None,
+    ) -> tuple[Recorded, ...]:
+        envelopes = [judged.envelope(fact, stream, after + nth, nth) for nth, fact in enumerate(facts, start=1)]
+        stored = [StoredFact(envelope.case, envelope.position, envelope) for envelope in envelopes]
+        made = self.save(*stored, recording=recording, within=within)
+        recorded_at = recording.recorded_at or judged.attempt.act.at
+        return tuple(
+            Recorded(envelope, fact, each.notification.id, recorded_at)
+            for envelope, fact, each in zip(envelopes, facts, made, strict=True)
         )
-        if within is None:
-            self._learn(judged.attempt.act.case, judged.attempt.page, recorded)
-        return Answer(recorded, position=recorded[-1].log_position)
 
     def _decide_while_holding_the_lock(self, attempt: Attempt) -> Answer:
-        """Nobody records meanwhile, so this decision cannot lose. A refusal is recorded after the lock is let go."""
+        """Nobody records meanwhile, so this decision cannot lose."""
         try:
-            with self._mutex, self.recorder.holding_the_lock() as conn:
-                case, sender = attempt.act.case, attempt.sender.key
-                if known := self._read_on(case, attempt.page, sender, attempt.act.id, conn):
-                    return self._first_answer(known, attempt.content)
-                answer = self._write(self._judge(attempt), conn)
-        except Refused as refused:
-            return self._refuse(attempt, refused)
-        self._learn(attempt.act.case, attempt.page, answer.facts)
+            with self.recorder.holding_the_lock() as conn:
+                known = self._read_on(attempt.act.case, attempt, conn)
+                answer = Answer() if known else self._write(self._judge(attempt), conn)
+        except (InterfaceError, OperationalError):
+            # the connection broke, and with it perhaps only the answer to the COMMIT
+            known = self._read_on(attempt.act.case, attempt)
+            if known is None:
+                raise
+        if known:
+            return self._first_answer(known, attempt)
+        self._learn(attempt.act.case, answer.facts)
         return answer
 
-    def _first_answer(self, known: Known, content: str) -> Answer:
-        if known.content_hash != content:
-            return conflicting("")
+    def _first_answer(self, known: Known, attempt: Attempt) -> Answer:
+        if known.content_hash != attempt.content:
+            return Answer(refusal=conflict_over(attempt.act.id))
         if known.refusal:
-            refusal = Refusal(tuple(known.refusal["clauses"]), known.refusal["because"], known.refusal["remedy"])
-            return Answer(refusal=refusal, position=known.last)
+            return Answer(refusal=Refusal.of_json(known.refusal), position=known.last)
         facts = tuple(recorded_from(row) for row in self.recorder.between(known.first, known.last))
         return Answer(facts, position=known.last)
 
-    # -- refused attempts
+    # -- refused attempts: beside the case, up to a limit in an hour; beyond it they are counted
 
-    def _refuse(self, attempt: Attempt, refused: Refused) -> Answer:
-        refusal = Refusal(refused.clauses, refused.because, refused.remedy)
-        if attempt.act.by.kind is ActorKind.TIMER:
-            return Answer(refusal=refusal)
-        fact = AttemptRefused(
-            asked=attempt.act.command.kind,
-            by=attempt.act.by,
-            refused_by=refused.clauses,
-            because=refused.because,
-            remedy=refused.remedy,
-        )
-        most = self._most("attempts_recorded_per_person_per_hour")
-        position = self._note(fact, attempt, most, refusal.as_json())
-        return Answer(refusal=refusal, position=position)
+    def _append_refusal(
+        self, judged: Judged, refusal: Refusal, recording: Recording, within: Connection[DictRow] | None
+    ) -> None:
+        attempt, since = judged.attempt, judged.attempt.act.at - AN_HOUR
+        stream = stream_beside(attempt.act.case)
+        most = self._most("attempts_recorded_per_person_per_hour", attempt.act.at)
+        recent, head = self.recorder.attempts_since(stream, attempt.sender.key, since, everywhere=True, within=within)
+        fact = attempt_refused(attempt.act.command.kind, attempt.act.by, refusal)
+        # over the limit its id is answered all the same, so that it gets the same answer again
+        self._append(judged, stream, head, [fact] if recent < most else [], recording, within)
+        if recent >= most:
+            self._count(attempt.act.case, attempt.sender.key, 1, within)
 
     def refuse_unproven(self, case: str, asked: str, because: str, times: int = 1) -> Answer:
-        """Attempts whose sender is not proven: recorded beside the case up to a limit, then only counted."""
-        refusal = unproven_refusal(because)
-        case = case if case.partition("-")[0] in CASE_PROCESSES and "-" in case else UNKNOWN_CASE
-        by = Actor(kind=ActorKind.UNPROVEN, id="unproven")
-        fact = AttemptRefused(
-            asked=asked, by=by, refused_by=refusal.clauses, because=refusal.because, remedy=refusal.remedy
-        )
-        sender = Sender(by, "nothing", Channel.SIGNAL, None)
-        act = self._act(NO_COMMAND, "", case, sender, "")
-        attempt = Attempt(act, ATTEMPTS, sender, "", None, "", "")
-        position, most = 0, self._most("attempts_recorded_per_case_per_hour")
-        for nth in range(times):
-            position = self._note(fact, attempt, most, None)
-            if not position:
-                self._count(case, "unproven", times - nth - 1)
+        """Attempts whose sender is not proven. They occupy no command id of anyone's."""
+        case, refusal = self._known_case(case), unproven_refusal(because)
+        judged = self._unjudged(case, UNPROVEN)
+        stream, at = stream_beside(case), judged.attempt.act.at
+        most = self._most("attempts_recorded_per_case_per_hour", at)
+        fact = attempt_refused(asked, UNPROVEN.actor, refusal)
+        while True:
+            recent, head = self.recorder.attempts_since(stream, UNPROVEN.key, at - AN_HOUR, everywhere=False)
+            room, recording = max(0, min(times, most - recent)), judged.recording()
+            try:
+                if room:
+                    self._append(judged, stream, head, [fact] * room, recording)
                 break
-        return Answer(refusal=refusal, position=position, unproven=True)
+            except NotRecorded as lost:
+                if lost.known:
+                    # its own COMMIT, whose answer was lost
+                    room, recording.last = lost.known.last - lost.known.first + 1, lost.known.last
+                    break
+        self._count(case, UNPROVEN.key, times - room)
+        return Answer(refusal=refusal, position=recording.last, unproven=True)
 
     def count_malformed(self, case: str, times: int) -> None:
         """Messages that were none: counted, their content nowhere."""
-        self._count(case if case.partition("-")[0] in CASE_PROCESSES else UNKNOWN_CASE, "malformed", times)
-
-    def _note(self, fact: AttemptRefused, attempt: Attempt, most: int, refusal: dict[str, Any] | None) -> int:
-        """The log position of the refused attempt, or 0 where it is over the limit and only counted."""
-        stream = stream_beside(attempt.act.case)
-        while True:
-            since = attempt.act.at - AN_HOUR
-            recent, last = self.recorder.attempts_since(stream, attempt.sender.key, since)
-            if recent >= most:
-                self._count(attempt.act.case, attempt.sender.key, 1)
-                return 0
-            with self._mutex:
-                library = Library(self._register, attempt.act.at)
-                judged = Judged(attempt, State(case=stream, position=last), Decision((fact,)), library, self._register.position)
-                envelopes = judged.envelopes(stream)
-            recording = judged.recording(envelopes)
-            recording.reads, recording.refusal = [], refusal
-            try:
-                stored = [StoredFact(envelope.case, envelope.position, envelope) for envelope in envelopes]
-                return self.save(*stored, recording=recording, within=None)[-1].notification.id
-            except NotRecorded as lost:
-                if lost.outcome in ("known", "conflict"):
-                    return lost.known.last if lost.known else 0
-
-    def _count(self, case: str, sender: str, times: int) -> None:
-        if times:
-            hour = self.clock.now().replace(minute=0, second=0, microsecond=0)
-            self.recorder.tally(case, sender, hour, times)
+        self._count(self._known_case(case), "malformed", times)
 
     def close_tallies(self) -> int:
         """Turn the tallies of hours that are over into events, one each; how many were."""
-        hour = self.clock.now().replace(minute=0, second=0, microsecond=0)
-        tallies = self.recorder.tallies_before(hour)
-        for tally in tallies:
-            case, sender, since = tally["case_id"], tally["sender"], tally["since"]
-            self._note_suppressed(case, AttemptsSuppressed(by=sender, since=since, count=tally["count"]))
-            self.recorder.forget_tally(case, sender, since)
+        over = on_the_hour(self.clock.now())
+        if not self.recorder.has_tallies_before(over):
+            return 0
+        with self.recorder.holding_the_lock() as conn:
+            tallies = self.recorder.take_tallies_before(over, conn)
+            for tally in tallies:
+                stream = stream_beside(tally["case_id"])
+                fact = AttemptsSuppressed(by=tally["sender"], since=tally["since"], count=tally["count"])
+                _, head = self.recorder.attempts_since(stream, "", over, everywhere=False, within=conn)
+                judged = self._unjudged(tally["case_id"], SYSTEM)
+                self._append(judged, stream, head, [fact], judged.recording(), conn)
         return len(tallies)
 
-    def _note_suppressed(self, case: str, fact: AttemptsSuppressed) -> None:
-        stream = stream_beside(case)
-        id_ = str(uuid5(EVENT_IDS, f"{stream}/{fact.by}/{fact.since.isoformat()}"))
-        attempt = Attempt(self._act(NO_COMMAND, id_, case, SYSTEM, ""), ATTEMPTS, SYSTEM, content_hash(id_), None, "", "")
-        while True:
-            _, last = self.recorder.attempts_since(stream, "", self.clock.now())
+    def _unjudged(self, case: str, sender: Sender) -> Judged:
+        """What the system notes by itself: nothing was decided, so nothing was read."""
+        attempt = Attempt(self._act(NoCommand(), str(uuid4()), case, sender), sender)
+        with self._mutex:
+            policy = Library(self._register, attempt.act.at).policy_version()
+            return Judged(attempt, policy=policy, read_up_to=self._register.position)
+
+    def _count(self, case: str, sender: str, times: int, within: Connection[DictRow] | None = None) -> None:
+        if times:
+            self.recorder.tally(case, sender, on_the_hour(self.clock.now()), times, within)
+
+    def _known_case(self, case: str) -> str:
+        """Made-up cases share one stream: whoever makes up names by the thousand fills no more than that."""
+        is_known = stem_of(case) in PAGES and (stem_of(case) not in CASE_PROCESSES or self.state(case).position > 0)
+        return case if is_known else UNKNOWN_CASE
+
+    def _most(self, setting: str, at: datetime) -> int:
+        try:
             with self._mutex:
-                library = Library(self._register, attempt.act.at)
-                judged = Judged(attempt, State(case=stream, position=last), Decision((fact,)), library, self._register.position)
-                envelopes = judged.envelopes(stream)
-            recording = judged.recording(envelopes)
-            recording.reads = []
-            try:
-                self.save(*[StoredFact(e.case, e.position, e) for e in envelopes], recording=recording, within=None)
-                return
-            except NotRecorded as lost:
-                if lost.outcome in ("known", "conflict"):
-                    return
+                return int(getattr(Library(self._register, at).policy.settings, setting).value)
+        except Refused:
+            return ATTEMPTS_BEFORE_A_POLICY
+
+    def _credential_life(self, now: datetime) -> timedelta:
+        try:
+            with self._mutex:
+                return timedelta(hours=Library(self._register, now).policy.settings.credential_life_hours.value)
+        except Refused:
+            return CREDENTIAL_LIFE_BEFORE_A_POLICY
 
     # -- what is held in memory
 
-    def _state(self, page: Page, case: str) -> State:
-        held = self._cases.get(case)
-        return held.state if held else page.initial(case)
-
     def _read_on(
-        self, case: str, page: Page | None, sender: str, id_: str, within: Connection[DictRow] | None = None
+        self, case: str = "", attempt: Attempt | None = None, within: Connection[DictRow] | None = None
     ) -> Known | None:
+        """Bring memory up to the log, for the library and this case; the attempt's first answer, if it had one."""
         with self._mutex:
             held = self._cases.get(case)
             after, shared_after = (held.state.position if held else 0), self._register.position
+        sender, id_ = (attempt.sender.key, attempt.act.id) if attempt else ("", "")
         own, shared, known = self.recorder.read_on(case, after, shared_after, sender, id_, within)
-        if page is not None and case:
-            self._learn(case, page, [recorded_from(row) for row in own])
+        self._learn(case, [recorded_from(row) for row in own])
         self._learn_of_the_library([recorded_from(row) for row in shared])
         return known
 
-    def _learn(self, case: str, page: Page, recorded: Iterable[Recorded]) -> None:
+    def _learn(self, case: str, recorded: Iterable[Recorded]) -> None:
+        page = PAGES.get(stem_of(case))
+        if page is None:
+            return
         with self._mutex:
             held = self._cases.get(case) or InMemory(page.initial(case))
             fresh = contiguous(held.state.position, recorded)
-            if fresh is None:
+            if not fresh:
                 return
-            held = InMemory(page.fold(held.state, fresh), [*held.recorded, *fresh])
-            self._cases[case] = held
+            newest = (*held.newest, *fresh)[-FACTS_IN_MEMORY:]
+            self._cases[case] = InMemory(page.fold(held.state, fresh), newest)
             self._cases.move_to_end(case)
             while len(self._cases) > CASES_IN_MEMORY:
                 self._cases.popitem(last=False)
@@ -428,106 +467,88 @@ class Ledger(Application[str]):
                 if each.log_position > self._register.position:
                     self._register.evolve(each.envelope, each.fact, each.log_position)
 
-    def _credential_life(self) -> timedelta:
-        try:
-            with self._mutex:
-                hours = Library(self._register, self.clock.now()).policy.settings.credential_life_hours.value
-        except Refused:
-            return CREDENTIAL_LIFE_BEFORE_A_POLICY
-        return timedelta(hours=hours)
-
-    def _most(self, setting: str) -> int:
-        try:
-            with self._mutex:
-                settings = Library(self._register, self.clock.now()).policy.settings
-        except Refused:
-            return ATTEMPTS_BEFORE_A_POLICY
-        return int(getattr(settings, setting).value)
-
 
 class Attempt(NamedTuple):
     """One command on its way through the ledger."""
 
     act: Act
-    page: Page
     sender: Sender
-    content: str
-    received: dict[str, Any] | None
-    workflow: str
-    run: str
+    content: str = ""
+    received: dict[str, Any] | None = None
+    workflow: str = ""
+    run: str = ""
+
+    @property
+    def page(self) -> Page:
+        return PAGES[stem_of(self.act.case)]
 
 
 class Judged(NamedTuple):
-    """A decision that is not recorded yet, with all that it knew."""
+    """A judgement that is not recorded yet, with all that it knew: where the judged stream stood, and what of the
+    library was read up to which log position."""
 
     attempt: Attempt
-    state: State
-    decision: Decision
-    library: Library
-    read_up_to: int
+    stream: str = ""
+    stood_at: int = 0
+    facts: tuple[Fact, ...] = ()
+    refused: Refused | None = None
+    authority: Authority = Authority()
+    policy: str = ""
+    reads: tuple[str, ...] = ()
+    read_up_to: int = 0
 
-    def envelopes(self, stream: str = "") -> list[Envelope]:
-        act, authority = self.attempt.act, self.decision.authority
-        if authority is None:
-            authority = self.library.standing(act.person) if act.person and self.library.in_force() else None
-        policy = self.library.policy_version()
-        return [
-            Envelope.model_construct(
-                v=1,
-                event_id=self._event_id(nth, stream or act.case),
-                case=stream or act.case,
-                position=self.state.position + nth,
-                at=act.at,
-                occurred_at=act.occurred_at or act.at,
-                actor=act.by,
-                on_behalf_of=authority.on_behalf_of if authority else "",
-                role=authority.role if authority else "",
-                place=authority.place if authority else "",
-                proven_by=act.proven_by,
-                channel=act.channel,
-                command_id=act.id,
-                cause=act.cause,
-                correlation=act.correlation,
-                policy=policy,
-                read_up_to=self.read_up_to,
-                clauses=fact.cites(),
-                claims=fact.claims(),
-                releases=fact.releases(),
-                touches=touched(fact),
-                workflow=self.attempt.workflow,
-                run=self.attempt.run,
-                kind=fact.kind,
-                fact=fact.model_dump(mode="json"),
-                command=self.attempt.received if nth == 1 else None,
-            )
-            for nth, fact in enumerate(self.decision.facts, start=1)
-        ]
-
-    def _event_id(self, nth: int, stream: str) -> str:
-        return str(uuid5(EVENT_IDS, f"{self.attempt.sender.key}/{self.attempt.act.id}/{stream}/{self.state.position + nth}"))
-
-    def recording(self, envelopes: list[Envelope]) -> Recording:
+    def recording(self) -> Recording:
+        """To be recorded only if all of that still stands so."""
+        attempt = self.attempt
         return Recording(
-            sender=self.attempt.sender.key,
-            command_id=self.attempt.act.id,
-            content_hash=self.attempt.content,
-            reads=sorted(self.library.read),
+            sender=attempt.sender.key,
+            command_id=attempt.act.id,
+            content_hash=attempt.content,
+            judged=self.stream,
+            stood_at=self.stood_at,
+            reads=self.reads,
             read_up_to=self.read_up_to,
-            columns=[columns_of(envelope) for envelope in envelopes],
-            claims=[(key, envelope.case) for envelope in envelopes for key in envelope.claims],
-            releases=[key for envelope in envelopes for key in envelope.releases],
-            touches=sorted({scope for envelope in envelopes for scope in envelope.touches}),
+        )
+
+    def envelope(self, fact: Fact, stream: str, position: int, nth: int) -> Envelope:
+        act, authority = self.attempt.act, self.authority
+        return Envelope.model_construct(
+            v=1,
+            event_id=str(uuid5(EVENT_IDS, f"{self.attempt.sender.key}/{act.id}/{stream}/{position}")),
+            case=stream,
+            position=position,
+            at=act.at,
+            occurred_at=act.occurred_at or act.at,
+            actor=act.by,
+            on_behalf_of=authority.on_behalf_of,
+            role=authority.role,
+            place=authority.place,
+            proven_by=act.proven_by,
+            channel=act.channel,
+            command_id=act.id,
+            cause=act.cause,
+            correlation=act.correlation,
+            policy=self.policy,
+            read_up_to=self.read_up_to,
+            clauses=fact.cites(),
+            claims=fact.claims(),
+            releases=fact.releases(),
+            touches=touched(fact),
+            workflow=self.attempt.workflow,
+            run=self.attempt.run,
+            kind=fact.kind,
+            fact=fact.model_dump(mode="json"),
+            command=self.attempt.received if nth == 1 else None,
         )
 
 
-class NoCommand(Command, kind="attempts.NoCommand"):
-    """Stands where something arrived that was no command."""
+class NoCommand(Command):
+    """Stands where nobody asked for anything, or what arrived is no one's command. It has no name to be sent by."""
 
 
-NO_COMMAND = NoCommand()
-ATTEMPTS = Page("attempts", State, lambda act, state, library: Decision(()), lambda state, fact: state)
 SYSTEM = Sender(Actor(kind=ActorKind.TIMER, id="system"), "the system itself", Channel.SYSTEM, None)
 TIMER = Sender(Actor(kind=ActorKind.TIMER, id="timer"), "the system itself", Channel.TIMER, None)
+UNPROVEN = Sender(Actor(kind=ActorKind.UNPROVEN, id="unproven"), "nothing", Channel.SIGNAL, None)
 
 
 def operator(name: str) -> Sender:
@@ -535,12 +556,31 @@ def operator(name: str) -> Sender:
     return Sender(Actor(kind=ActorKind.OPERATOR, id=name), "access to the installation", Channel.CLI, None)
 
 
+def stem_of(case: str) -> str:
+    return case.partition("-")[0]
+
+
+def a_case_of_some_process(case: str) -> None:
+    """A process has either many cases or one stream for the whole library, and never both."""
+    stem = stem_of(case)
+    if stem not in PAGES:
+        raise Malformed("case", "no process has this stem", f"one of {', '.join(PAGES)}")
+    if (stem in CASE_PROCESSES) is (case == stem):
+        would_pass = f"{stem}-UUID" if stem in CASE_PROCESSES else stem
+        raise Malformed("case", f"{stem} has no such case", would_pass)
+
+
+def attempt_refused(asked: str, by: Actor, refusal: Refusal) -> AttemptRefused:
+    why = {"refused_by": refusal.clauses, "because": refusal.because, "remedy": refusal.remedy}
+    return AttemptRefused(asked=asked, by=by, **why)
+
+
 def touched(fact: Fact) -> tuple[str, ...]:
     return (*fact.touches(), *(f"claim:{key}" for key in (*fact.claims(), *fact.releases())))
 
 
 def columns_of(envelope: Envelope) -> dict[str, Any]:
-    """Copies of the envelope for searching; verification compares them with the stored bytes."""
+    """The copies for searching as the database makes them; verification compares them with the stored bytes."""
     return {
         "event_id": envelope.event_id,
         "at": envelope.at.isoformat(),
@@ -565,33 +605,49 @@ def recorded_from(row: Row) -> Recorded:
     return Recorded(envelope, envelope.opened(), row.log_position, row.recorded_at)
 
 
-def contiguous(position: int, recorded: Iterable[Recorded]) -> list[Recorded] | None:
-    """Those that come next, or None where there is a gap or nothing new: memory never skips a fact."""
+def contiguous(position: int, recorded: Iterable[Recorded]) -> list[Recorded]:
+    """Those that come next, or none of them where there is a gap: memory never skips a fact."""
     fresh = [each for each in recorded if each.envelope.position > position]
-    if not fresh or fresh[0].envelope.position != position + 1:
+    return fresh if fresh and fresh[0].envelope.position == position + 1 else []
+
+
+def on_the_hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def refusal_of(refused: Refused | None) -> Refusal | None:
+    if refused is None:
         return None
-    return fresh
+    return Refusal(refused.clauses, refused.because, refused.remedy, isinstance(refused, NoAuthority))
 
 
 def unproven_refusal(because: str) -> Refusal:
-    return Refusal(("PR-1",), because, "a credential that a door of this system signs for exactly this command")
+    remedy = "a credential that a door of this system signs for exactly this command"
+    return Refusal(("PR-1",), because, remedy, lacks_authority=True)
 
 
-def conflicting(id_: str) -> Answer:
-    refusal = Refusal(
-        ("PR-1",), f"the command id {id_} was used for other content".replace("  ", " "), "a new command id for a new command"
-    )
-    return Answer(refusal=refusal)
+def conflict_over(id_: str) -> Refusal:
+    return Refusal(("PR-1",), f"the command id {id_} was used for other content", "a new command id for a new command")
 
 
 def postgres_env(url: str, pool_size: int) -> dict[str, str]:
+    """Given to the library outright: left to the class, the environment of the process could say otherwise."""
     parts = urlsplit(url)
     return {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "APPLICATION_RECORDER_TOPIC": "services.recorder:LedgerRecorder",
+        "ORIGINATOR_ID_TYPE": "text",
+        "CREATE_TABLE": "n",
+        "POSTGRES_SCHEMA": "ledger",
+        "POSTGRES_ENABLE_DB_FUNCTIONS": "n",
         "POSTGRES_DBNAME": parts.path.lstrip("/"),
         "POSTGRES_HOST": parts.hostname or "",
         "POSTGRES_PORT": str(parts.port or 5432),
         "POSTGRES_USER": unquote(parts.username or ""),
         "POSTGRES_PASSWORD": unquote(parts.password or ""),
+        # with ten attempts for each question this stays below what one attempt of an activity may last
+        "POSTGRES_CONNECT_TIMEOUT": "1",
+        "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "10",
         "POSTGRES_POOL_SIZE": str(pool_size),
         "POSTGRES_MAX_OVERFLOW": str(pool_size),
     }

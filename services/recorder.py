@@ -6,39 +6,65 @@ writing under the table's lock; a COMMIT whose answer was lost is simply asked a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
-from eventsourcing.utils import retry
-from psycopg import Connection
-from psycopg.rows import DictRow
+from psycopg import Connection, Cursor
+from psycopg.errors import LockNotAvailable
+from psycopg.rows import DictRow, TupleRow, tuple_row
 from psycopg.types.json import Json
+
+ATTEMPTS = 10
+WAIT_SECONDS = 0.2
+# A connection that answers no more must not hold its thread for ever; what was asked is then asked on another.
+CONNECTION = {
+    "application_name": "imprimatur-ledger",
+    "connect_timeout": 2,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    # all is asked by key; a plan that was made while the tables were empty would go through them for ever
+    "options": "-c enable_seqscan=off -c jit=off",
+}
 
 # psycopg sends the smallest integer type that fits, so each argument says what it is
 RECORD = (
     "select * from ledger.record_decision_in_events("
-    "%s::text, %s::text, %s::text, %s::jsonb, %s::text[], %s::bigint, "
-    "%s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::jsonb, "
-    "%s::text[], %s::text[], %s::text[], %s::text[])"
+    "%s::text, %s::text, %s::text, %s::jsonb, %s::text, %s::bigint, %s::text[], %s::bigint, %s::bytea[])"
 )
-STREAM_AFTER = (
-    "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
-    "where originator_id = %s and originator_version > %s order by originator_version"
+EVENTS = "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
+STREAM_AFTER = EVENTS + "where originator_id = %s and originator_version > %s order by originator_version"
+RANGE = EVENTS + "where notification_id between %s and %s order by notification_id"
+HEADS = (
+    EVENTS.replace("select", "select distinct on (originator_id)", 1)
+    + "order by originator_id, originator_version desc"
 )
-SHARED_AFTER = (
-    "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
-    "where shared and notification_id > %s order by notification_id"
+# one statement, so one moment: where the command has no first answer, none of the events is its own success
+READ_ON = (
+    "select 1 as part, originator_id, originator_version, topic, state, notification_id, recorded_at, null::jsonb "
+    "from ledger.events where originator_id = %s and originator_version > %s "
+    "union all select 2, originator_id, originator_version, topic, state, notification_id, recorded_at, null "
+    "from ledger.events where shared and notification_id > %s "
+    "union all select 3, content_hash, first, '', '', last, null, refusal "
+    "from ledger.commands where sender = %s and command_id = %s "
+    "order by 1, 6"
 )
-RANGE = (
-    "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
-    "where notification_id between %s and %s order by notification_id"
+ATTEMPTS_OF = (
+    "select (select count(*) from ledger.events where topic = 'attempts.AttemptRefused' and actor = %(actor)s "
+    "and at > %(since)s and (%(everywhere)s or originator_id = %(stream)s)) as recent, "
+    "(select coalesce(max(originator_version), 0) from ledger.events where originator_id = %(stream)s) as head"
 )
-COMMAND = "select content_hash, stream, first, last, refusal from ledger.commands where sender = %s and command_id = %s"
+
+OWN, SHARED, FIRST_ANSWER = 1, 2, 3
+
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -53,17 +79,16 @@ class Row(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The first answer to a command id: where its facts stand, or the refusal it got."""
+    """The first answer to a command id: where its facts stand, or the refusal it got; and what it was the answer to."""
 
-    content_hash: str
-    stream: str
     first: int
     last: int
     refusal: dict[str, Any] | None
+    content_hash: str
 
 
 class NotRecorded(Exception):
-    """Nothing was written: `outcome` is known, conflict, moved, behind or claimed."""
+    """Nothing was written. `outcome` is answered (and `known` the first answer), moved, behind or claimed."""
 
     def __init__(self, outcome: str, detail: str, known: Known | None = None) -> None:
         self.outcome, self.detail, self.known = outcome, detail, known
@@ -72,18 +97,22 @@ class NotRecorded(Exception):
 
 @dataclass
 class Recording:
-    """What goes with the events of one decision: its command id, what it read, what it claims, releases, touches."""
+    """What goes with the events of one decision: whose command it answers, and what it was judged on.
 
-    sender: str
-    command_id: str
-    content_hash: str
-    reads: list[str]
-    read_up_to: int
-    columns: list[dict[str, Any]]
-    claims: list[tuple[str, str]] = field(default_factory=list)
-    releases: list[str] = field(default_factory=list)
-    touches: list[str] = field(default_factory=list)
+    `judged` is the stream that was judged, `stood_at` its last position then; `reads` are the scopes of the library
+    that were looked at, as of log position `read_up_to`. When it is recorded, the database adds the rest.
+    """
+
+    sender: str = ""
+    command_id: str = ""
+    content_hash: str = ""
     refusal: dict[str, Any] | None = None
+    judged: str = ""
+    stood_at: int = 0
+    reads: tuple[str, ...] = ()
+    read_up_to: int = 0
+    first: int = 0
+    last: int = 0
     recorded_at: datetime | None = None
 
 
@@ -91,80 +120,57 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def __init__(self, datastore: PostgresDatastore, *, events_table_name: str = "events") -> None:
         super().__init__(datastore, events_table_name="events")
         self.channel_name = "ledger_events"
+        if isinstance(datastore.pool.kwargs, dict):
+            datastore.pool.kwargs.update(CONNECTION)
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         """Positions in the log, or NotRecorded. `recording` goes with the events; `within` is a connection that holds
         the lock already."""
         recording: Recording = kwargs["recording"]
-        within: Connection[DictRow] | None = kwargs.get("within")
+        states = [event.state for event in stored_events]
+        self._asked(lambda conn: record(conn, states, recording), kwargs.get("within"))
+        return range(recording.first, recording.last + 1)
+
+    def _asked(self, ask: Callable[[Connection[DictRow]], T], within: Connection[DictRow] | None = None) -> T:
+        """What PostgreSQL answers. Asked again while it is away and after each broken connection, so only what may be
+        asked twice is asked here: a COMMIT whose answer was lost may have happened."""
         if within is not None:
-            return self._record(within, stored_events, recording)
-        return self._record_on_a_connection_of_its_own(stored_events, recording)
-
-    # a COMMIT whose answer was lost may have happened: asked again, the command id says so (`known`)
-    @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
-    def _record_on_a_connection_of_its_own(self, events: Sequence[StoredEvent], recording: Recording) -> Sequence[int]:
-        with self.datastore.get_connection() as conn:
-            return self._record(conn, events, recording)
-
-    def _record(self, conn: Connection[DictRow], events: Sequence[StoredEvent], recording: Recording) -> list[int]:
-        row = conn.execute(
-            RECORD,
-            (
-                recording.sender,
-                recording.command_id,
-                recording.content_hash,
-                Json(recording.refusal) if recording.refusal else None,
-                recording.reads,
-                recording.read_up_to,
-                [event.originator_id for event in events],
-                [event.originator_version for event in events],
-                [event.topic for event in events],
-                [event.state for event in events],
-                Json(recording.columns),
-                [key for key, _ in recording.claims],
-                [case for _, case in recording.claims],
-                recording.releases,
-                recording.touches,
-            ),
-            prepare=True,
-        ).fetchone()
-        if row is None:
-            raise NotRecorded("nothing", "the recording function gave no answer")
-        if row["outcome"] != "recorded":
-            known = None
-            if row["outcome"] == "known":
-                known = Known(recording.content_hash, row["detail"], row["first"], row["last"], row["refusal"])
-            raise NotRecorded(row["outcome"], row["detail"] or "", known)
-        recording.recorded_at = row["recorded"]
-        return list(range(row["first"], row["last"] + 1))
+            return ask(within)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.datastore.get_connection() as conn:
+                    return ask(conn)
+            except (InterfaceError, OperationalError) as error:
+                if attempt == ATTEMPTS or isinstance(error.__cause__, LockNotAvailable):
+                    raise
+                time.sleep(WAIT_SECONDS)
+                # after a restart every connection of the pool is dead: not one attempt for each of them
+                self.datastore.pool.check()
+        raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
     def holding_the_lock(self) -> Iterator[Connection[DictRow]]:
         """Nothing is recorded by anyone else until this ends: what is read inside is what a decision meets."""
         with self.datastore.get_connection() as conn, conn.transaction():
-            conn.execute("set local lock_timeout = '20s'")
-            conn.execute("lock table ledger.events in exclusive mode")
+            conn.execute("select ledger.hold_still()")
             yield conn
 
     def read_on(
-        self, stream: str, after: int, shared_after: int, sender: str, command_id: str, within: Connection[DictRow] | None = None
+        self,
+        stream: str,
+        after: int,
+        shared_after: int,
+        sender: str = "",
+        command_id: str = "",
+        within: Connection[DictRow] | None = None,
     ) -> tuple[list[Row], list[Row], Known | None]:
-        """In one round trip: the stream's newer events, the library's newer events, the command's first answer."""
-        if within is not None:
-            return self._read_on(within, stream, after, shared_after, sender, command_id)
-        with self.datastore.get_connection() as conn:
-            return self._read_on(conn, stream, after, shared_after, sender, command_id)
-
-    def _read_on(
-        self, conn: Connection[DictRow], stream: str, after: int, shared_after: int, sender: str, command_id: str
-    ) -> tuple[list[Row], list[Row], Known | None]:
-        with conn.pipeline():
-            known = conn.execute(COMMAND, (sender, command_id), prepare=True)
-            shared = conn.execute(SHARED_AFTER, (shared_after,), prepare=True)
-            own = conn.execute(STREAM_AFTER, (stream, after), prepare=True)
-            found = known.fetchone()
-            return as_rows(own.fetchall()), as_rows(shared.fetchall()), Known(**found) if found else None
+        """In one round trip and as of one moment: the stream's newer events, the library's newer events, the
+        command's first answer."""
+        asked = (stream, after, shared_after, sender, command_id)
+        found = self._asked(lambda conn: tuples(conn).execute(READ_ON, asked, prepare=True).fetchall(), within)
+        own, shared = ([Row(*row) for part, *row, _ in found if part == wanted] for wanted in (OWN, SHARED))
+        known = next((Known(row[2], row[5], row[7], row[1]) for row in found if row[0] == FIRST_ANSWER), None)
+        return own, shared, known
 
     def stream_after(self, stream: str, after: int) -> list[Row]:
         return self._rows(STREAM_AFTER, (stream, after))
@@ -172,54 +178,79 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def between(self, first: int, last: int) -> list[Row]:
         return self._rows(RANGE, (first, last))
 
+    def heads(self) -> list[Row]:
+        """The newest event of every stream."""
+        return self._rows(HEADS, ())
+
     def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[Row]:
-        with self.datastore.get_connection() as conn:
-            return as_rows(conn.execute(query, parameters, prepare=True).fetchall())
+        found = self._asked(lambda conn: tuples(conn).execute(query, parameters, prepare=True).fetchall())
+        return [Row(*row) for row in found]
 
-    def attempts_since(self, stream: str, actor: str, since: datetime) -> tuple[int, int]:
-        """How many refused attempts of this actor stand on the stream since then, and the stream's last position."""
-        with self.datastore.get_connection() as conn:
-            row = conn.execute(
-                "select count(*) filter (where at > %s and actor = %s) as recent, "
-                "coalesce(max(originator_version), 0) as last from ledger.events where originator_id = %s",
-                (since, actor, stream),
-            ).fetchone()
-        return (row["recent"], row["last"]) if row else (0, 0)
+    def attempts_since(
+        self, stream: str, actor: str, since: datetime, everywhere: bool, within: Connection[DictRow] | None = None
+    ) -> tuple[int, int]:
+        """How many refused attempts of this actor were recorded since then, on this stream or everywhere; and the
+        stream's last position."""
+        asked = {"stream": stream, "actor": actor, "since": since, "everywhere": everywhere}
+        row = self._asked(lambda conn: conn.execute(ATTEMPTS_OF, asked).fetchone(), within)
+        return (row["recent"], row["head"]) if row else (0, 0)
 
-    def tally(self, case: str, sender: str, hour: datetime, count: int) -> None:
-        with self.datastore.get_connection() as conn:
-            conn.execute(
+    def tally(
+        self, case: str, sender: str, hour: datetime, count: int, within: Connection[DictRow] | None = None
+    ) -> None:
+        self._asked(
+            lambda conn: conn.execute(
                 "insert into ledger.suppressed as t values (%s, %s, %s, %s) "
                 "on conflict (case_id, sender, since) do update set count = t.count + excluded.count",
                 (case, sender, hour, count),
-            )
+            ),
+            within,
+        )
 
-    def tallies_before(self, hour: datetime) -> list[DictRow]:
-        with self.datastore.get_connection() as conn:
-            return conn.execute("select * from ledger.suppressed where since < %s", (hour,)).fetchall()
+    def has_tallies_before(self, hour: datetime) -> bool:
+        query = "select 1 from ledger.suppressed where since < %s limit 1"
+        return self._asked(lambda conn: conn.execute(query, (hour,)).fetchone()) is not None
 
-    def forget_tally(self, case: str, sender: str, hour: datetime) -> None:
-        with self.datastore.get_connection() as conn:
-            conn.execute(
-                "delete from ledger.suppressed where case_id = %s and sender = %s and since = %s", (case, sender, hour)
-            )
+    def take_tallies_before(self, hour: datetime, within: Connection[DictRow]) -> list[DictRow]:
+        """Gone with the transaction in which they become events, and not otherwise."""
+        query = "delete from ledger.suppressed where since < %s returning case_id, sender, since, count"
+        return within.execute(query, (hour,)).fetchall()
 
     def note_evidence(self, sha256: str, size: int) -> None:
-        with self.datastore.get_connection() as conn:
-            conn.execute(
-                "insert into ledger.evidence (sha256, size) values (%s, %s) on conflict (sha256) do nothing", (sha256, size)
+        self._asked(
+            lambda conn: conn.execute(
+                "insert into ledger.evidence (sha256, size) values (%s, %s) on conflict (sha256) do nothing",
+                (sha256, size),
             )
-
-
-def as_rows(found: list[DictRow]) -> list[Row]:
-    return [
-        Row(
-            each["originator_id"],
-            each["originator_version"],
-            each["topic"],
-            bytes(each["state"]),
-            each["notification_id"],
-            each["recorded_at"],
         )
-        for each in found
-    ]
+
+
+def tuples(conn: Connection[DictRow]) -> Cursor[TupleRow]:
+    return conn.cursor(row_factory=tuple_row)
+
+
+def record(conn: Connection[DictRow], states: list[bytes], recording: Recording) -> None:
+    refusal = Json(recording.refusal) if recording.refusal else None
+    row = conn.execute(
+        RECORD,
+        (
+            recording.sender,
+            recording.command_id,
+            recording.content_hash,
+            refusal,
+            recording.judged,
+            recording.stood_at,
+            list(recording.reads),
+            recording.read_up_to,
+            states,
+        ),
+        prepare=True,
+    ).fetchone()
+    if row is None:
+        raise NotRecorded("nothing", "the recording function gave no answer")
+    if row["outcome"] == "answered":
+        known = Known(row["first"], row["last"], row["refusal"], row["content_hash"])
+        raise NotRecorded("answered", recording.command_id, known)
+    if row["outcome"] != "recorded":
+        raise NotRecorded(row["outcome"], row["detail"])
+    recording.first, recording.last, recording.recorded_at = row["first"], row["last"], row["recorded"]

@@ -33,8 +33,10 @@ create table if not exists ledger.events (
 );
 create unique index if not exists events_log_position on ledger.events (notification_id);
 create index if not exists events_shared on ledger.events (notification_id) where shared;
+create index if not exists events_attempts on ledger.events (actor, at) where topic = 'attempts.AttemptRefused';
 
--- One row per command that was answered. The key is sender and id; the hash tells a repetition from a conflict.
+-- One row per command that was answered. The key is sender and id; the hash tells a repetition from a conflict. An
+-- answer without an event (nothing followed, or a refusal over the limit) has its `first` after its `last`.
 create table if not exists ledger.commands (
     sender       text   not null,
     command_id   text   not null,
@@ -107,95 +109,126 @@ begin
     end loop;
 end $$;
 
--- Records one decision: command id, what it read, claims, events, in one transaction and one round trip.
--- The lock makes log order the order of commits, and makes every check below free of races.
--- Outcomes: recorded | known (first, last, refusal of the first answer) | conflict (same id, other content)
---           | moved (a scope it read changed) | behind (the stream went on) | claimed (another case holds a claim).
+-- Nothing is recorded by anyone else until the caller's transaction ends.
+create or replace function ledger.hold_still() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '10s' as $$
+begin
+    lock table ledger.events in exclusive mode;
+end $$;
+
+-- Records one decision: command id, claims, scopes and events, in one transaction and one round trip. The only way into
+-- the log: nobody but the owner of this function may insert. The stored bytes are all it is given of an event: stream,
+-- position, columns, claims and scopes are copied from them here, so none of these can say anything else.
+--
+-- The lock makes log order the order of commits, and makes every check below free of races. Outcomes: recorded
+-- | answered (first, last, refusal and content hash of the first answer) | moved (a scope it read has changed)
+-- | behind (a stream went on) | claimed (another case holds a claim). Only `recorded` has written anything.
 create or replace function ledger.record_decision_in_events(
     p_sender text, p_command_id text, p_content_hash text, p_refusal jsonb,
-    p_reads text[], p_read_up_to bigint,
-    p_streams text[], p_versions bigint[], p_topics text[], p_states bytea[], p_columns jsonb,
-    p_claims text[], p_claimants text[], p_releases text[], p_touches text[]
-) returns table (outcome text, first bigint, last bigint, refusal jsonb, recorded timestamptz, detail text)
-language plpgsql set search_path = ledger, pg_catalog as $$
+    p_judged text, p_stood_at bigint, p_reads text[], p_read_up_to bigint, p_states bytea[],
+    out outcome text, out first bigint, out last bigint, out refusal jsonb, out content_hash text,
+    out recorded timestamptz, out detail text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '10s' as $$
 #variable_conflict use_column
 declare
-    v_known ledger.commands%rowtype;
-    v_start bigint;
-    v_now   timestamptz;
-    v_found text;
+    v_events ledger.events[];
+    v_head   bigint;
+    v_shared boolean;
 begin
-    set local lock_timeout = '20s';
+    -- before the lock: nobody waits for the reading of bytes
+    v_events := array(
+        select row (e."case", e.position, e.kind, s.state, s.nth, clock_timestamp(), e.event_id, e.at, e.occurred_at,
+                    (e.actor ->> 'kind') || ':' || (e.actor ->> 'id'), e.on_behalf_of, e.role, e.place, e.channel,
+                    e.command_id, e.cause, e.correlation, e.policy, e.read_up_to, e.clauses,
+                    cardinality(e.touches) > 0)::ledger.events
+        from unnest(p_states) with ordinality as s (state, nth),
+             json_to_record(convert_from(s.state, 'UTF8')::json) as e (
+                "case" text, position bigint, kind text, event_id text, at timestamptz, occurred_at timestamptz,
+                actor json, on_behalf_of text, role text, place text, channel text, command_id text, cause text,
+                correlation text, policy text, read_up_to bigint, clauses text[], touches text[])
+        order by s.nth);
+
     lock table ledger.events in exclusive mode;
 
     if p_command_id <> '' then
-        select * into v_known from ledger.commands c where c.sender = p_sender and c.command_id = p_command_id;
+        select 'answered', c.first, c.last, c.refusal, c.content_hash, c.stream
+            into outcome, first, last, refusal, content_hash, detail
+            from ledger.commands c where c.sender = p_sender and c.command_id = p_command_id;
         if found then
-            if v_known.content_hash <> p_content_hash then
-                return query select 'conflict', v_known.first, v_known.last, null::jsonb, null::timestamptz, v_known.stream;
-            else
-                return query select 'known', v_known.first, v_known.last, v_known.refusal, null::timestamptz, v_known.stream;
-            end if;
             return;
         end if;
     end if;
 
     if cardinality(p_reads) > 0 then
-        select s.scope into v_found from ledger.scopes s
+        select s.scope into detail from ledger.scopes s
             where s.scope = any (p_reads) and s.position > p_read_up_to limit 1;
         if found then
-            return query select 'moved', null::bigint, null::bigint, null::jsonb, null::timestamptz, v_found;
+            outcome := 'moved';
             return;
         end if;
     end if;
 
-    if cardinality(p_claims) > 0 then
-        select k into v_found from unnest(p_claims, p_claimants) as wanted (k, who)
-            where exists (
-                select from (select c.held_by from ledger.claims c where c.key = wanted.k
-                             order by c.position desc, c.step desc limit 1) as newest
-                where newest.held_by is not null and newest.held_by <> wanted.who)
+    if p_judged <> '' then
+        select max(e.originator_version) into v_head from ledger.events e where e.originator_id = p_judged;
+        if coalesce(v_head, 0) <> p_stood_at then
+            outcome := 'behind';
+            detail := p_judged;
+            return;
+        end if;
+    end if;
+    if (v_events[1]).originator_id <> p_judged or (v_events[1]).originator_version <> p_stood_at + 1 then
+        select max(e.originator_version) into v_head
+            from ledger.events e where e.originator_id = (v_events[1]).originator_id;
+        if coalesce(v_head, 0) <> (v_events[1]).originator_version - 1 then
+            outcome := 'behind';
+            detail := (v_events[1]).originator_id;
+            return;
+        end if;
+    end if;
+
+    select coalesce(max(e.notification_id), 0) + 1 into first from ledger.events e;
+    last := first + cardinality(p_states) - 1;
+    select bool_or(e.shared) into v_shared from unnest(v_events) e;
+
+    if v_shared then
+        select k into detail
+            from unnest(p_states) as s (state),
+                 json_to_record(convert_from(s.state, 'UTF8')::json) as e ("case" text, claims text[]),
+                 unnest(e.claims) as k
+            where e."case" <> (select c.held_by from ledger.claims c where c.key = k
+                               order by c.position desc, c.step desc limit 1)
             limit 1;
         if found then
-            return query select 'claimed', null::bigint, null::bigint, null::jsonb, null::timestamptz, v_found;
+            outcome := 'claimed';
+            first := null;
+            last := null;
             return;
         end if;
-    end if;
 
-    if exists (select from unnest(p_streams, p_versions) as wanted (stream, version)
-               join ledger.events e on e.originator_id = wanted.stream and e.originator_version = wanted.version) then
-        return query select 'behind', null::bigint, null::bigint, null::jsonb, null::timestamptz, p_streams[1];
-        return;
-    end if;
-
-    select coalesce(max(e.notification_id), 0) into v_start from ledger.events e;
-    v_now := clock_timestamp();
-
-    insert into ledger.events
-    select p_streams[i], p_versions[i], p_topics[i], p_states[i], v_start + i, v_now,
-           col ->> 'event_id', (col ->> 'at')::timestamptz, (col ->> 'occurred_at')::timestamptz,
-           col ->> 'actor', col ->> 'on_behalf_of', col ->> 'role', col ->> 'place', col ->> 'channel',
-           col ->> 'command_id', col ->> 'cause', col ->> 'correlation', col ->> 'policy',
-           (col ->> 'read_up_to')::bigint,
-           array (select jsonb_array_elements_text(col -> 'clauses')),
-           (col ->> 'shared')::boolean
-    from jsonb_array_elements(p_columns) with ordinality as c (col, i);
-
-    if p_command_id <> '' then
-        insert into ledger.commands values (p_sender, p_command_id, p_content_hash, p_streams[1],
-            v_start + 1, v_start + cardinality(p_streams), p_refusal);
-    end if;
-    if cardinality(p_releases) > 0 then
-        insert into ledger.claims select k, v_start + 1, i, null from unnest(p_releases) with ordinality as r (k, i);
-    end if;
-    if cardinality(p_claims) > 0 then
+        -- what one event releases, a later one of the same append may claim
         insert into ledger.claims
-        select k, v_start + 1, 1000000 + i, who from unnest(p_claims, p_claimants) with ordinality as r (k, who, i);
-    end if;
-    if cardinality(p_touches) > 0 then
+            select k.key, first, 2 * s.nth + k.claimed::integer, case when k.claimed then e."case" end
+            from unnest(p_states) with ordinality as s (state, nth),
+                 json_to_record(convert_from(s.state, 'UTF8')::json) as e ("case" text, claims text[], releases text[]),
+                 lateral (select distinct unnest(e.releases), false union all select distinct unnest(e.claims), true)
+                     as k (key, claimed);
         -- the first position of the append: whoever has read any event of it has read past this
-        insert into ledger.scopes select distinct t, v_start + 1 from unnest(p_touches) as u (t);
+        insert into ledger.scopes
+            select distinct t, first
+            from unnest(p_states) as s (state),
+                 json_to_record(convert_from(s.state, 'UTF8')::json) as e (touches text[]),
+                 unnest(e.touches) as t;
+    end if;
+
+    recorded := clock_timestamp();
+    insert into ledger.events
+        select e.originator_id, e.originator_version, e.topic, e.state, first + e.notification_id - 1, recorded,
+               e.event_id, e.at, e.occurred_at, e.actor, e.on_behalf_of, e.role, e.place, e.channel, e.command_id,
+               e.cause, e.correlation, e.policy, e.read_up_to, e.clauses, e.shared
+        from unnest(v_events) e;
+    if p_command_id <> '' then
+        insert into ledger.commands values (p_sender, p_command_id, p_content_hash, p_judged, first, last, p_refusal);
     end if;
     notify ledger_events;
-    return query select 'recorded', v_start + 1, v_start + cardinality(p_streams), p_refusal, v_now, null::text;
+    outcome := 'recorded';
 end $$;

@@ -27,6 +27,8 @@ from services.settings import write_whole
 KEY_BYTES = 32
 NONCE_BYTES = 12
 ERASED = "[erased]"
+STORED = "select wrapped, kek from keys.wrapping where key_id = %s"
+MAKE = "insert into keys.wrapping values (%s, %s, %s) on conflict (key_id) do nothing"
 
 
 class CannotOpen(Exception):
@@ -65,35 +67,35 @@ class KeyStore:
     def key(self, key_id: str) -> bytes:
         with self._lock:
             known = self._known.get(key_id)
-        return known or self._remember(key_id, self._stored_or_made(key_id))
+        return known or self._stored(key_id) or self._made(key_id)
 
     def existing(self, key_id: str) -> bytes:
         with self._lock:
             known = self._known.get(key_id)
-        if known:
-            return known
-        with self._pool.connection() as conn:
-            row = conn.execute("select wrapped from keys.wrapping where key_id = %s", (key_id,)).fetchone()
-        if row is None:
+        key = known or self._stored(key_id)
+        if key is None:
             raise CannotOpen(f"the key {key_id} does not exist (any more)")
-        return self._remember(key_id, self._kek.unwrap(bytes(row[0])))
+        return key
 
-    def _stored_or_made(self, key_id: str) -> bytes:
-        fresh = self._kek.wrap(os.urandom(KEY_BYTES))
+    def _stored(self, key_id: str) -> bytes | None:
         with self._pool.connection() as conn:
-            conn.execute(
-                "insert into keys.wrapping values (%s, %s, %s) on conflict (key_id) do nothing",
-                (key_id, fresh, self._kek.id),
-            )
-            row = conn.execute("select wrapped from keys.wrapping where key_id = %s", (key_id,)).fetchone()
+            row = conn.execute(STORED, (key_id,), prepare=True).fetchone()
         if row is None:
-            raise CannotOpen(f"the key {key_id} could not be stored")
-        return self._kek.unwrap(bytes(row[0]))
-
-    def _remember(self, key_id: str, key: bytes) -> bytes:
+            return None
+        wrapped, kek = row
+        if kek != self._kek.id:
+            raise CannotOpen(f"the key {key_id} is wrapped by another key-encryption key ({kek}) than this system has")
+        key = self._kek.unwrap(wrapped)
         with self._lock:
             self._known[key_id] = key
         return key
+
+    def _made(self, key_id: str) -> bytes:
+        """Of two who make it at once one is stored, and both read that one."""
+        fresh = self._kek.wrap(os.urandom(KEY_BYTES))
+        with self._pool.connection() as conn:
+            conn.execute(MAKE, (key_id, fresh, self._kek.id))
+        return self.existing(key_id)
 
     def close(self) -> None:
         self._pool.close()
@@ -112,7 +114,7 @@ class Seal:
 
     def opened(self, sealed: Sealed, command_id: str, field: str) -> str:
         """The clear text, or CannotOpen."""
-        return self._opened(sealed, decoded(sealed.ciphertext), f"{command_id}/{field}").decode()
+        return self._opened(sealed, sealed.ciphertext, f"{command_id}/{field}").decode()
 
     def file(self, content: bytes, media_type: str, case: str) -> tuple[Evidence, bytes]:
         """What a fact says of the file, and the ciphertext that is stored under that name."""
@@ -143,8 +145,9 @@ class Seal:
             wrapped = aes_key_wrap(key, wrapped)
         return wrapped, nonce, ciphertext
 
-    def _opened(self, sealed: Sealed | Evidence, ciphertext: bytes, place: str) -> bytes:
+    def _opened(self, sealed: Sealed | Evidence, ciphertext: bytes | str, place: str) -> bytes:
         try:
+            ciphertext = decoded(ciphertext) if isinstance(ciphertext, str) else ciphertext
             data_key = decoded(sealed.wrapped)
             for key_id in reversed(sealed.under):
                 data_key = aes_key_unwrap(self._keys.existing(key_id), data_key)

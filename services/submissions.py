@@ -3,14 +3,21 @@ it is parsed, and nothing of it is acted on before its sender is proven."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from domain.facts import KINDS, Command, Malformed, content_hash
+from services.seal import case_key
 
 LARGEST_SUBMISSION_BYTES = 256_000
+NAME_OF_A_FIELD = re.compile(r"[A-Za-z0-9_]{1,60}")
+UUID_FORM = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 class Submission(BaseModel):
@@ -20,7 +27,7 @@ class Submission(BaseModel):
 
     kind: str = Field(max_length=100)
     id: str
-    case: str = Field(max_length=100, pattern=r"^[a-z_]+(-[0-9a-f-]{36})?$")
+    case: str = Field(max_length=100, pattern=rf"^[a-z_]+(-{UUID_FORM})?$")
     fields: dict[str, Any]
     credential: str = Field(default="", max_length=4_000)
 
@@ -29,7 +36,7 @@ class Submission(BaseModel):
     def is_a_uuid(cls, value: str) -> str:
         return str(UUID(value))
 
-    @property
+    @cached_property
     def content(self) -> str:
         return content_hash({"kind": self.kind, "case": self.case, "fields": self.fields})
 
@@ -43,9 +50,12 @@ class Submission(BaseModel):
         if found is None or not issubclass(found, Command):
             raise Malformed("kind", "no command has this name", "a command that `imprimatur commands` lists")
         try:
-            return found.model_validate(self.fields)
+            command = found.model_validate(self.fields)
         except ValidationError as error:
             raise as_malformed(error) from None
+        for problem in problems_in(self.fields, self.case):
+            raise problem
+        return command
 
 
 def parse_submission(payload: object) -> Submission:
@@ -55,19 +65,49 @@ def parse_submission(payload: object) -> Submission:
         raise as_malformed(error) from None
 
 
+def problems_in(value: object, case: str, at: str = "") -> Iterator[Malformed]:
+    """What no type says: a NUL, which PostgreSQL's JSON cannot hold; a text that was sealed for another case, which
+    would be opened here for people who may not read it there."""
+    if isinstance(value, str) and "\x00" in value:
+        yield Malformed(at, "there is a NUL character in it", "text without control characters")
+    if isinstance(value, dict):
+        if "wrapped" in value and list(value.get("under", ()))[:1] != [case_key(case)]:
+            yield Malformed(at, "it was sealed for another case", f"sealed for {case}")
+        for name, each in value.items():
+            yield from problems_in(each, case, f"{at}.{name}".lstrip("."))
+    if isinstance(value, list | tuple):
+        for nth, each in enumerate(value):
+            yield from problems_in(each, case, f"{at}.{nth}".lstrip("."))
+
+
 def as_malformed(error: ValidationError) -> Malformed:
-    """The first problem, by field. What was sent is not repeated: it may be anything."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "message"
-    return Malformed(field, first["msg"], hint_for(first["type"]))
+    """The first problem, by field. What was sent is not repeated: it may be anything, the name of a field included."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    names = [str(part) if NAME_OF_A_FIELD.fullmatch(str(part)) else "?" for part in first["loc"]]
+    return Malformed(".".join(names) or "message", first["msg"], hint_for(first))
 
 
-def hint_for(type_: str) -> str:
+def hint_for(problem: ErrorDetails) -> str:
     hints = {
         "missing": "give the field",
         "extra_forbidden": "leave the field out",
         "timezone_aware": "a time with its zone, such as 2026-03-02T09:00:00-06:00",
         "datetime_parsing": "an RFC 3339 time, such as 2026-03-02T09:00:00-06:00",
-        "string_pattern_mismatch": "text without control characters, of the form named",
+        "datetime_from_date_parsing": "an RFC 3339 time, such as 2026-03-02T09:00:00-06:00",
+        "date_from_datetime_parsing": "a day, such as 2026-03-02",
+        "string_type": "a text",
+        "string_unicode": "text in valid Unicode",
+        "string_too_short": "at least {min_length} characters",
+        "string_too_long": "at most {max_length} characters",
+        "string_pattern_mismatch": "text without control characters, of the form {pattern}",
+        "too_long": "at most {max_length} of them",
+        "too_short": "at least {min_length} of them",
+        "greater_than_equal": "{ge} or more",
+        "literal_error": "{expected}",
+        "enum": "{expected}",
+        "model_type": "an object; a text that only its readers may open is sealed by a door first",
+        "dict_type": "an object",
+        "tuple_type": "a list",
     }
-    return hints.get(type_, "")
+    would_pass = "a UUID" if problem["loc"] == ("id",) else "what the command's description says"
+    return hints.get(problem["type"], would_pass).format_map(problem.get("ctx", {}))

@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 
 
 @pytest.fixture(scope="module")
-def database(server: EmbeddedPostgreSQL, request: pytest.FixtureRequest) -> Iterator[Database]:
+def database(server: EmbeddedPostgreSQL, request: pytest.FixtureRequest) -> Database:
     """A migrated database of its own: what one module records, no other sees."""
     name = "t_" + request.module.__name__.replace(".", "_")[-50:]
     with psycopg.connect(server.superuser_dsn, autocommit=True) as conn:
@@ -35,4 +35,4 @@ def database(server: EmbeddedPostgreSQL, request: pytest.FixtureRequest) -> Iter
         conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     database = Database(server.superuser_dsn, name, PASSWORDS)
     migrate(database.superuser, PASSWORDS)
-    yield database
+    return database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,8 +28,16 @@ STAFF = ROOT / "policies" / "mmrls-staff-example.csv"
 LOGO = "59d9db25dfe9d550a43bbdab770452997121ba4b2d735b51b98318e59c8ee928"
 MONDAY = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
 TASKS = (
-    "account_made branding logo maintained_by contact_details website_link policy_link credentials_in_vault two_factor"
-).split()
+    "account_made",
+    "branding",
+    "logo",
+    "maintained_by",
+    "contact_details",
+    "website_link",
+    "policy_link",
+    "credentials_in_vault",
+    "two_factor",
+)
 
 
 class SetClock:
@@ -64,6 +73,12 @@ def sealed() -> Sealed:
     return Sealed(under=("case:x",), wrapped="AA==", nonce="AA==", ciphertext="AA==")
 
 
+def sealed_for(case: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The same fields with every stand-in of `sealed()` as if it had been sealed for this case."""
+    moved: dict[str, Any] = json.loads(json.dumps(fields).replace('"case:x"', f'"case:{case}"'))
+    return moved
+
+
 def a_case() -> str:
     return f"account_creation-{uuid4()}"
 
@@ -96,9 +111,8 @@ class Office:
         return self
 
     def submission(self, command: Command, case: str, person: str, id_: str | None = None) -> Submission:
-        plain = Submission(
-            kind=command.kind, id=id_ or str(uuid4()), case=case, fields=command.model_dump(mode="json")
-        )
+        fields = sealed_for(case, command.model_dump(mode="json"))
+        plain = Submission(kind=command.kind, id=id_ or str(uuid4()), case=case, fields=fields)
         actor = Actor(kind=ActorKind.PERSON, id=person)
         return self.door.prove(plain, actor, "a test", Channel.API, self.clock.now())
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -22,6 +23,7 @@ MAY_BE_EMPTY = {"supervisor", "start", "end", "hours"}
 YES = {"true", "yes", "y", "1", "active"}
 NO = {"false", "no", "n", "0", "inactive"}
 LARGEST_FEED_BYTES = 20_000_000
+A_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class RowProblem(NamedTuple):
@@ -34,6 +36,14 @@ class RowProblem(NamedTuple):
         return f"line {self.line}, {self.column}: {self.message}; would pass: {self.would_pass}"
 
 
+class FeedRow(NamedTuple):
+    """`ragged`: it has more or fewer fields than the header."""
+
+    line: int
+    fields: dict[str, str]
+    ragged: bool
+
+
 class Feed(NamedTuple):
     sha256: str
     people: tuple[Person, ...]
@@ -43,27 +53,18 @@ class Feed(NamedTuple):
 def read_feed(raw: bytes, policy: Policy) -> Feed:
     """The feed's people and problems; Malformed where the file as a whole cannot be read."""
     rows = list(rows_of(text_of(raw)))
+    lines: dict[str, list[int]] = {}
+    for row in rows:
+        lines.setdefault(row.fields["id"], []).append(row.line)
     people: list[Person] = []
     problems: list[RowProblem] = []
-    named_at: dict[str, int] = {}
-    for line, row in rows:
-        found = person_or_problems(line, row, policy)
-        if isinstance(found, Person) and found.id in named_at:
-            twice = f"{found.id} stands at line {named_at[found.id]} already"
-            problems.append(RowProblem(line, "id", twice, "one row for each person id"))
-        elif isinstance(found, Person):
-            named_at[found.id] = line
+    for row in rows:
+        found = person_or_problems(row, policy, lines[row.fields["id"]])
+        if isinstance(found, Person):
             people.append(found)
         else:
             problems.extend(found)
-    twice_named = {people_id for people_id in named_at if any(is_of(people_id, rows, each) for each in problems)}
-    # which of two rows with one id is right, nobody knows: neither is applied
-    people = [person for person in people if person.id not in twice_named]
     return Feed(hashlib.sha256(raw).hexdigest(), tuple(people), tuple(problems))
-
-
-def is_of(person_id: str, rows: list[tuple[int, dict[str, str]]], problem: RowProblem) -> bool:
-    return problem.column == "id" and any(line == problem.line and row["id"] == person_id for line, row in rows)
 
 
 def text_of(raw: bytes) -> str:
@@ -78,21 +79,42 @@ def text_of(raw: bytes) -> str:
     return text
 
 
-def rows_of(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+def rows_of(text: str) -> Iterator[FeedRow]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
+    nobody = True
     try:
         header = [name.strip().casefold() for name in reader.fieldnames or []]
         if missing := [name for name in COLUMNS if name not in header]:
             raise Malformed("header", f"missing {', '.join(missing)}", f"the columns {', '.join(COLUMNS)}")
+        if twice := [name for name in COLUMNS if header.count(name) > 1]:
+            raise Malformed("header", f"{', '.join(twice)} more than once", "each column once")
         reader.fieldnames = header
         for row in reader:
-            yield reader.line_num, {name: (row.get(name) or "").strip() for name in COLUMNS}
+            nobody = False
+            yield as_row(row, reader.line_num)
     except csv.Error as error:
-        raise Malformed(f"line {reader.line_num}", f"not CSV: {error}", "quoted fields that close, one record a row") from None
+        line = f"line {reader.line_num}"
+        raise Malformed(line, f"not CSV: {error}", "quoted fields that close, one record a row") from None
+    if nobody:
+        raise Malformed("file", "it names nobody", "a row for each person below the header")
 
 
-def person_or_problems(line: int, row: dict[str, str], policy: Policy) -> Person | list[RowProblem]:
-    problems = [*emptiness(line, row), *unknown_names(line, row, policy)]
+def as_row(row: dict[str | None, Any], last_line: int) -> FeedRow:
+    ragged = None in row or None in row.values()
+    fields = {name: row.get(name) or "" for name in COLUMNS}
+    # a quoted field may run over several lines: the row is named by its first
+    line = last_line - sum(value.count("\n") for value in row.values() if isinstance(value, str))
+    return FeedRow(line, {name: value.strip() for name, value in fields.items()}, ragged)
+
+
+def person_or_problems(read: FeedRow, policy: Policy, lines: list[int]) -> Person | list[RowProblem]:
+    line, row, _ = read
+    problems = [
+        *shape(read, lines),
+        *emptiness(line, row),
+        *unknown_names(line, row, policy),
+        *no_days(line, row),
+    ]
     if problems:
         return problems
     said: dict[str, object] = {name: value for name, value in row.items() if value or name not in MAY_BE_EMPTY}
@@ -104,6 +126,16 @@ def person_or_problems(line: int, row: dict[str, str], policy: Policy) -> Person
     if person.start and person.end and person.end < person.start:
         return [RowProblem(line, "end", f"{person.end} is before the start {person.start}", "a day after the start")]
     return person
+
+
+def shape(row: FeedRow, lines: list[int]) -> Iterator[RowProblem]:
+    if row.ragged:
+        yield RowProblem(row.line, "row", "more or fewer fields than the header", "a field with a comma in quotes")
+    if row.fields["id"] and len(lines) > 1:
+        # which of them is right, nobody knows: none is applied
+        others = ", ".join(str(line) for line in lines if line != row.line)
+        twice = f"{row.fields['id']} stands at line {others} too"
+        yield RowProblem(row.line, "id", twice, "one row for each person id")
 
 
 def emptiness(line: int, row: dict[str, str]) -> Iterator[RowProblem]:
@@ -120,6 +152,12 @@ def unknown_names(line: int, row: dict[str, str], policy: Policy) -> Iterator[Ro
         yield RowProblem(line, "position", f"{row['position']} gives no role by the policy file", f"one of {known}")
     if row["active"] and row["active"].casefold() not in YES | NO:
         yield RowProblem(line, "active", f"{row['active']} is neither yes nor no", "true or false")
+
+
+def no_days(line: int, row: dict[str, str]) -> Iterator[RowProblem]:
+    for name in ("start", "end"):
+        if row[name] and not A_DAY.fullmatch(row[name]):
+            yield RowProblem(line, name, f"{row[name]} is no day", "a date such as 2024-03-01")
 
 
 def problem_of(line: int, loc: tuple[int | str, ...], message: str) -> RowProblem:
