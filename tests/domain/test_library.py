@@ -27,7 +27,7 @@ from tests.domain.house import (
     founded,
 )
 
-# ---- nobody decides on their own request
+IT_TECHNICIAN = "p-hq-it"
 
 
 def test_the_executive_directors_own_request_goes_to_the_boards_delegate() -> None:
@@ -116,9 +116,6 @@ def test_of_two_executive_directors_the_one_who_asks_passes_nothing_on() -> None
     assert house.refuses(approval(house), YOUTH).remedy == "ask the Executive Director: p-ed, p-hq-it"
     lets(house, IT_TECHNICIAN, YOUTH)
     assert house.decides(approval(house), YOUTH).authority == (Role.EXECUTIVE_DIRECTOR, "hq", IT_TECHNICIAN)
-
-
-IT_TECHNICIAN = "p-hq-it"
 
 
 def test_a_requester_does_not_choose_who_decides_by_passing_a_delegation_on() -> None:
