@@ -223,7 +223,7 @@ def beginning_of(day: date, at: datetime, register: Register) -> datetime:
 
 def health_at(at: datetime, administrators: list[str], register: Register) -> Health:
     library = Library(register, at)
-    active = [each for each in administrators if library.is_active(each) and not library.friends_administrator(each)]
+    active = [each for each in administrators if library.is_employee(each) and not library.friends_administrator(each)]
     coordinators = sorted(coordinators_among(set(active), library))
     try:
         enough_administrators_one_a_coordinator(tuple(active), library)

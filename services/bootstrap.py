@@ -20,7 +20,9 @@ def first_start(settings: Settings, policy_file: Path | None, staff_file: Path |
         if is_founded(ledger):
             return False
         if policy_file is None:
-            raise SettingsError("no policy is adopted yet: name the policy file (--policy FILE or IMPRIMATUR_POLICY_FILE)")
+            raise SettingsError(
+                "no policy is adopted yet: name the policy file (--policy FILE or IMPRIMATUR_POLICY_FILE)"
+            )
         found(ledger, door.public, policy_file, staff_file)
         return True
     finally:

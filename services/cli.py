@@ -19,31 +19,41 @@ import click
 import typer
 from pydantic import ValidationError
 
-from domain.facts import Channel, Malformed
-from domain.policy import PolicyError
+from domain.facts import Channel, Malformed, Refused
+from domain.policy import PolicyError, parse_policy, policy_hash
 from services import show
 from services.credentials import Unproven
 from services.desk import Caller, Desk, Unreachable
 from services.embedded_process import EmbeddedError
 from services.founding import NotFounded
 from services.remote import RemoteDesk
-from services.settings import Settings, SettingsError
+from services.settings import NotRunning, Settings, SettingsError
 
 DONE, WRONG, MALFORMED, REFUSED, AWAY = 0, 1, 2, 3, 4
 METHOD = "access to the installation"
 
-app = typer.Typer(name="imprimatur", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    name="imprimatur", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 policy_app = typer.Typer(no_args_is_help=True, help="The policy in force, and checking a policy file.")
 staff_app = typer.Typer(no_args_is_help=True, help="The staff directory and its feed.")
 case_app = typer.Typer(no_args_is_help=True, help="Cases.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail and its checks.")
 evidence_app = typer.Typer(no_args_is_help=True, help="Files kept beside the log.")
-for name, sub in (("policy", policy_app), ("staff", staff_app), ("case", case_app), ("audit", audit_app), ("evidence", evidence_app)):
+for name, sub in (
+    ("policy", policy_app),
+    ("staff", staff_app),
+    ("case", case_app),
+    ("audit", audit_app),
+    ("evidence", evidence_app),
+):
     app.add_typer(sub, name=name)
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
 Data = Annotated[Path, typer.Option("--data", envvar="IMPRIMATUR_DATA", help="folder of the embedded system")]
-Url = Annotated[str | None, typer.Option("--url", envvar="IMPRIMATUR_URL", help="a system elsewhere, by its web address")]
+Url = Annotated[
+    str | None, typer.Option("--url", envvar="IMPRIMATUR_URL", help="a system elsewhere, by its web address")
+]
 Token = Annotated[str | None, typer.Option("--token", envvar="IMPRIMATUR_TOKEN", help="bearer token for --url")]
 As = Annotated[str, typer.Option("--as", help="person id from the staff directory")]
 Id = Annotated[str | None, typer.Option("--id", help="command id: the same again gets the first answer")]
@@ -66,7 +76,9 @@ def settings_of(data: Path) -> Settings:
 class Session:
     """One call of the command line: the desk it speaks to, and how its end is told."""
 
-    def __init__(self, as_json: bool, data: Path = DEFAULT_DATA, url: str | None = None, token: str | None = None) -> None:
+    def __init__(
+        self, as_json: bool, data: Path = DEFAULT_DATA, url: str | None = None, token: str | None = None
+    ) -> None:
         self.as_json, self.data, self.url, self.token = as_json, data, url, token
 
     def ask(self, question: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -101,17 +113,28 @@ def running(as_json: bool, do: Callable[[], None]) -> NoReturn:
         told = said
     except Malformed as error:
         text = show.malformed(error.field, error.message, error.would_pass)
-        told = Told(MALFORMED, {"malformed": {"field": error.field, "message": error.message, "would_pass": error.would_pass}}, text)
+        told = Told(
+            MALFORMED,
+            {"malformed": {"field": error.field, "message": error.message, "would_pass": error.would_pass}},
+            text,
+        )
     except PolicyError as error:
         told = Told(MALFORMED, {"problems": [each._asdict() for each in error.problems]}, str(error))
+    except NotRunning as error:
+        told = Told(AWAY, {"unreachable": str(error)}, str(error))
     except (Unproven, SettingsError, NotFounded) as error:
         told = Told(MALFORMED, {"malformed": {"field": "call", "message": str(error), "would_pass": ""}}, str(error))
+    except Refused as error:
+        refused = {"clauses": list(error.clauses), "because": error.because, "remedy": error.remedy}
+        told = Told(REFUSED, {"refused": refused}, show.refusal(refused))
     except EmbeddedError as error:
         told = Told(error.exit_code, {"error": str(error)}, str(error))
     except Unreachable as error:
         told = Told(AWAY, {"unreachable": str(error)}, str(error))
     except KeyboardInterrupt:
-        told = Told(130, {"interrupted": True}, "Interrupted: whatever was not answered is safe to repeat with the same --id")
+        told = Told(
+            130, {"interrupted": True}, "Interrupted: whatever was not answered is safe to repeat with the same --id"
+        )
     finish(told, as_json)
 
 
@@ -140,6 +163,20 @@ def fields_of(source: str | None) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed("FIELDS.json", "not a JSON object", '{"field": "value", …}')
     return value
+
+
+def read_bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Malformed("FILE", f"{file} cannot be read: {error.strerror}", "a file that is there") from None
+
+
+def read_text(file: Path) -> str:
+    try:
+        return read_bytes(file).decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("FILE", f"{file} is not UTF-8", "a text file in UTF-8") from None
 
 
 def moment(given: str | None, name: str = "--at") -> datetime | None:
@@ -173,8 +210,14 @@ def up(
 
     def do() -> None:
         given = {"data": data.absolute()} | ({"port": port} if port is not None else {})
+        for file in filter(None, (policy, staff)):
+            read_bytes(file)  # before anything is started for it
         code = run_up(
-            Settings.load(**given), port_explicit=port is not None, policy_file=policy, staff_file=staff, announce=announce
+            Settings.load(**given),
+            port_explicit=port is not None,
+            policy_file=policy,
+            staff_file=staff,
+            announce=announce,
         )
         raise Told(code, {}, "")
 
@@ -272,13 +315,9 @@ def policy_show(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
 @policy_app.command("check")
 def policy_check(file: Path, as_json: Json = False) -> None:
     """Validate a policy file, naming line and field."""
-    from domain.policy import parse_policy, policy_hash
 
     def do() -> None:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Malformed("FILE", f"{file} cannot be read: {error}", "a TOML file in UTF-8") from None
+        text = read_text(file)
         policy = parse_policy(text, str(file))
         value = {"version": policy.version, "effective": str(policy.effective), "sha256": policy_hash(text)}
         Session(as_json).tell(value, f"{file}: version {policy.version}, in force from {policy.effective}: in order")
@@ -292,7 +331,8 @@ def policy_adopt(file: Path, person: As, data: Data = DEFAULT_DATA, as_json: Jso
 
     def do() -> None:
         session = Session(as_json, data)
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
+        parse_policy(text, str(file))
         answer = session.ask(
             lambda desk: desk.act("policy_adoption", "AdoptPolicy", {"text": text}, at_the_cli(person), id_)
         )
@@ -313,12 +353,9 @@ def staff_import(
 
     def do() -> None:
         session = Session(as_json, data)
-        try:
-            raw = file.read_bytes()
-        except OSError as error:
-            raise Malformed("FILE", f"{file} cannot be read: {error}", "a CSV file in UTF-8") from None
+        raw = read_bytes(file)
         told = session.ask(lambda desk: desk.import_staff(raw, dry_run, skip_broken))
-        code = MALFORMED if told["problems"] and not (skip_broken or dry_run) else DONE
+        code = (WRONG if dry_run else MALFORMED) if told["problems"] and not skip_broken else DONE
         if told.get("refused"):
             code = REFUSED
         session.tell(told, show.staff_import(told, str(file)), code)
@@ -339,7 +376,9 @@ def staff_list(data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, 
 
 
 @staff_app.command("show")
-def staff_show(person: str, data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False) -> None:
+def staff_show(
+    person: str, data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False
+) -> None:
     """A person with roles and open work."""
 
     def do() -> None:
@@ -347,7 +386,7 @@ def staff_show(person: str, data: Data = DEFAULT_DATA, url: Url = None, token: T
 
         async def question(desk: Any) -> dict[str, Any]:
             (found,) = await desk.staff(person)
-            return {**found, "open_work": [] if url else await desk.inbox(person)}
+            return found if url else {**found, "open_work": await desk.inbox(person)}
 
         found = session.ask(question)
         session.tell(found, show.person(found))
@@ -374,7 +413,9 @@ def request(
     def do() -> None:
         session = Session(as_json, data, url, token)
         given = fields_of(fields)
-        answer = session.ask(lambda desk: followed(desk, desk.request(process, given, at_the_cli(person_of(person, url)), id_)))
+        answer = session.ask(
+            lambda desk: followed(desk, desk.request(process, given, at_the_cli(person_of(person, url)), id_))
+        )
         session.tell_answer(answer, show.requested(answer))
 
     running(as_json, do)
@@ -498,11 +539,11 @@ def inbox(
 
 
 @app.command()
-def accounts(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+def accounts(data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False) -> None:
     """The account register, with the health of PR-7."""
 
     def do() -> None:
-        session = Session(as_json, data)
+        session = Session(as_json, data, url, token)
         found = session.ask(lambda desk: desk.accounts())
         session.tell(found, show.accounts(found))
 
@@ -547,10 +588,7 @@ def evidence_add(
 
     def do() -> None:
         session = Session(True, data, url, token)
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise Malformed("FILE", f"{file} cannot be read: {error}", "a file") from None
+        content = read_bytes(file)
         session.tell(session.ask(lambda desk: desk.keep(content, media_type, case)), "")
 
     running(True, do)
@@ -617,7 +655,17 @@ def main() -> None:
         app()
     except ValidationError as error:
         click.echo(f"malformed: {error.errors(include_input=False)[0]['msg']}", err=True)
-        raise SystemExit(MALFORMED) from None
+        leave(MALFORMED)
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else MALFORMED)
+
+
+def leave(code: int) -> NoReturn:
+    """At once: threads of Temporal's client that are still about can abort an interpreter that takes its time, and the
+    exit code must be the truth."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

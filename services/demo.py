@@ -128,7 +128,9 @@ async def told(settings: Settings) -> None:
 
 async def the_request(desk: Desk) -> str:
     step("The Branch Manager, Durant, asks for a page, with too few administrators (PR-7)")
-    refused = await desk.request("account_creation", REQUEST | {"administrators": ["p-bm-durant"]}, at_the_desk("p-bm-durant"))
+    refused = await desk.request(
+        "account_creation", REQUEST | {"administrators": ["p-bm-durant"]}, at_the_desk("p-bm-durant")
+    )
     say(show.refusal(expect_refusal(refused)))
     step("… and again, with the Marketing and Access Coordinator beside them")
     answer = await desk.request("account_creation", REQUEST, at_the_desk("p-bm-durant"))
@@ -147,7 +149,9 @@ async def attempts_that_come_to_nothing(desk: Desk, settings: Settings, case: st
     send_signal(settings, case, signed | {"credential": ""})
     step("… and another one, with a credential that was signed for another command id")
     send_signal(settings, case, signed | {"id": str(uuid4())})
-    await until(desk, case, lambda events: sum(each["refused"] for each in events) >= len(("own", "unsigned", "other id")))
+    await until(
+        desk, case, lambda events: sum(each["refused"] for each in events) >= len(("own", "unsigned", "other id"))
+    )
     shown = await desk.case(case, None)
     if shown["stage"] != "executive_review":
         raise DemoFailed(f"the case moved to {shown['stage']}")
@@ -167,7 +171,9 @@ def send_signal(settings: Settings, case: str, payload: dict[str, Any]) -> None:
 
     argv = [str(temporal_program()), "workflow", "signal", "--address", settings.temporal_address]
     argv += ["--workflow-id", case, "--name", "submit", "--input", json.dumps(payload)]
-    sent = subprocess.run(argv, env=without_temporal_settings(), capture_output=True, text=True, check=False, timeout=30)
+    sent = subprocess.run(
+        argv, env=without_temporal_settings(), capture_output=True, text=True, check=False, timeout=30
+    )
     say(f"$ temporal workflow signal --workflow-id {case} --name submit --input '{{…}}'   → exit {sent.returncode}")
     if sent.returncode:
         raise DemoFailed(f"the signal was not accepted: {sent.stderr}")

@@ -26,10 +26,22 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.account_creation import AccountCase, OnContent
+from domain.account_creation import BEING_MADE, AccountCase, OnContent, open_conditions, open_tasks
 from domain.directory import STREAM as DIRECTORY
 from domain.directory import OfPerson
-from domain.facts import KINDS, Actor, ActorKind, Channel, Evidence, Fact, Malformed, Recorded, State
+from domain.facts import (
+    KINDS,
+    Actor,
+    ActorKind,
+    Channel,
+    Command,
+    Evidence,
+    Fact,
+    Malformed,
+    NoAuthority,
+    Recorded,
+    State,
+)
 from domain.library import Library
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
@@ -54,6 +66,7 @@ from workflows.catalogue import TYPE_NAMES
 
 P = ParamSpec("P")
 T = TypeVar("T")
+NOTHING_SEEN = "0" * 64
 CASE_IDS = UUID("3d5f2f0a-95b5-5d0c-9c5e-2d2b7ef1b6c4")
 ANSWER_WITHIN = timedelta(seconds=30)
 SEEN_WITHIN_SECONDS = 3.0
@@ -67,12 +80,16 @@ class Caller(NamedTuple):
     channel: Channel
 
 
+class NoSuchCase(Malformed):
+    """A case that was never opened, or not yet at the time asked for."""
+
+
 class Unreachable(Exception):
     """A needed service does not answer. The command is safe to repeat with the same id."""
 
     def __init__(self, service: str, command_id: str = "") -> None:
         repeat = f"; safe to repeat with the id {command_id}" if command_id else ""
-        super().__init__(f"{service} cannot be reached{repeat}")
+        super().__init__(f"{service} cannot be reached: does it run (`imprimatur status`)?{repeat}")
 
 
 class Desk:
@@ -119,7 +136,9 @@ class Desk:
 
     # -- commands
 
-    async def request(self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None) -> dict[str, Any]:
+    async def request(
+        self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+    ) -> dict[str, Any]:
         """Start a case. The same command id is the same case: `case` is in the answer."""
         if process not in CASE_PROCESSES:
             raise Malformed("process", f"no process is named {process}", f"one of {', '.join(CASE_PROCESSES)}")
@@ -143,39 +162,61 @@ class Desk:
         answer = await self._reached(sending, id_)
         return {"case": case, "command": id_, **answer}
 
-    async def sign(self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None) -> dict[str, Any]:
+    async def sign(
+        self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+    ) -> dict[str, Any]:
         """The payload that a plain Temporal signal or update must carry to do this."""
         process = case.partition("-")[0]
         submission = await self._prepared(case, command_kind(process, command), fields, caller, command_id(id_, caller))
         return submission.model_dump(mode="json")
 
     async def _prepared(self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str) -> Submission:
-        return await self._in_thread(self._prepare, case, kind, fields, caller, id_)
+        try:
+            return await asyncio.to_thread(self._prepare, case, kind, fields, caller, id_)
+        except (PersistenceError, DatabaseError, PoolTimeout) as error:
+            raise Unreachable("PostgreSQL", id_) from error
 
     def _prepare(self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str) -> Submission:
         longest = self.ledger.library().policy.settings.reason_max_chars.value
         fields = self._with_content_seen(case, kind, filled_in(kind, fields, case, id_, self.seal, longest))
         plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
-        plain.command()  # malformed here is told at the door and goes no further
+        self._evidence_is_kept(plain.command())  # malformed here is told at the door and goes no further
         actor = Actor(kind=ActorKind.PERSON, id=caller.person)
         return self.door.prove(plain, actor, caller.method, caller.channel, self.clock.now())
+
+    def _evidence_is_kept(self, command: Command) -> None:
+        for named in getattr(command, "evidence", ()):
+            if not self.evidence.holds(named):
+                raise Malformed(
+                    "evidence", "no such file is kept for this case", "what `imprimatur evidence add` printed"
+                )
 
     def _with_content_seen(self, case: str, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Who names no content decides on the request as this desk shows it now."""
         if not issubclass(KINDS[kind], OnContent) or "content" in fields:
             return fields
-        state, _ = self.ledger.read_on(case)
-        return fields | {"content": state.content} if isinstance(state, AccountCase) and state.content else fields
+        state = self.ledger.state(case)
+        # of a case that nobody requested there is nothing to see: the ledger says so
+        seen = state.content if isinstance(state, AccountCase) else ""
+        return fields | {"content": seen or NOTHING_SEEN}
 
     async def _reached(self, sending: Awaitable[dict[str, Any]], id_: str) -> dict[str, Any]:
         try:
-            return await sending
+            # the client itself would go on asking for as long as no worker answers
+            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+                return await sending
+        except TimeoutError as error:
+            raise Unreachable(f"a worker (none answered in {ANSWER_WITHIN.seconds} s)", id_) from error
         except (PersistenceError, DatabaseError, PoolTimeout) as error:
             raise Unreachable("PostgreSQL", id_) from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise_if_cancelled()
             raise Unreachable(f"a worker (none answered in {ANSWER_WITHIN.seconds} s)", id_) from error
         except RPCError as error:
-            raise Unreachable(f"Temporal at {self.settings.temporal_address}", id_) from error
+            raise_if_cancelled()
+            away = error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+            service = "a worker (none answered)" if away else f"Temporal at {self.settings.temporal_address}"
+            raise Unreachable(service, id_) from error
 
     async def _start(self, submission: Submission) -> dict[str, Any]:
         client, payload = await self.client(), submission.model_dump(mode="json")
@@ -242,26 +283,34 @@ class Desk:
     def _case(self, case: str, reader: str | None, at: datetime | None) -> dict[str, Any]:
         page = PAGES.get(case.partition("-")[0])
         if page is None:
-            raise Malformed("case", "there is no such case", "an id that `case list` shows")
+            raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
         state, recorded = self.ledger.read_on(case)
         if at is not None:
             recorded = [each for each in recorded if each.recorded_at <= at]
             state = page.fold(page.initial(case), recorded)
         if not recorded:
-            raise Malformed("case", f"there is no case {case}" + (" at that time" if at else ""), "an id that `case list` shows")
+            raise NoSuchCase(
+                "case", f"there is no case {case}" + (" at that time" if at else ""), "an id that `case list` shows"
+            )
         clear = reader is None or may_read_texts(reader, state, self.ledger.library())
-        return as_shown(state, [self._shown(each, clear) for each in recorded])
+        shown = as_shown(state, [self._shown(each, clear) for each in recorded])
+        return shown | {"set_up": set_up_of(state, self.ledger.library(state.policy))}
 
     def _shown(self, recorded: Recorded, clear: bool) -> dict[str, Any]:
         envelope = recorded.envelope
         shown = envelope.model_dump(mode="json", exclude={"command", "fact"})
         fact = opened(envelope.fact, envelope.command_id, self.seal) if clear else still_sealed(envelope.fact)
-        return shown | {"fact": fact, "log_position": recorded.log_position, "recorded_at": recorded.recorded_at.isoformat()}
+        return shown | {
+            "fact": fact,
+            "log_position": recorded.log_position,
+            "recorded_at": recorded.recorded_at.isoformat(),
+        }
 
     async def cases(self) -> list[dict[str, Any]]:
         return await self._in_thread(self.views.cases)
 
     async def inbox(self, person: str) -> list[dict[str, Any]]:
+        await self.staff(person)  # nobody of the directory is told so, and not that nothing waits
         return await self._in_thread(self.views.inbox, person)
 
     async def trail(self, **asked: Any) -> list[dict[str, Any]]:
@@ -331,8 +380,24 @@ class Desk:
 
     async def keep(self, content: bytes, media_type: str, case: str) -> dict[str, Any]:
         """Store an evidence file beside the log; what to name in a command's `evidence`."""
-        kept: Evidence = await self._in_thread(self.evidence.put, content, media_type, case)
+        kept: Evidence = await self._in_thread(self._keep, content, media_type, case)
         return kept.model_dump(mode="json")
+
+    async def only_who_has_to_do_with(self, case: str, person: str) -> None:
+        """Raises NoAuthority where this person has nothing to do with the case."""
+        await self._in_thread(self._only_who_has_to_do_with, case, person)
+
+    def _only_who_has_to_do_with(self, case: str, person: str) -> None:
+        state = self.ledger.state(case)
+        if state.position == 0:
+            raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
+        if not may_read_texts(person, state, self.ledger.library()):
+            raise NoAuthority("PR-2", f"{person} has nothing to do with this case", "let someone who has add the file")
+
+    def _keep(self, content: bytes, media_type: str, case: str) -> Evidence:
+        if self.ledger.state(case).position == 0:
+            raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
+        return self.evidence.put(content, media_type, case)
 
     # -- sessions
 
@@ -364,7 +429,11 @@ def as_told(feed: Feed, facts: tuple[Fact, ...], library: Library) -> dict[str, 
     named = {each.id for each in feed.people}
     return {
         "difference": [
-            {"what": in_words(type(each).__name__), "person": each.person.id, "more": ", ".join(getattr(each, "changed", ()))}
+            {
+                "what": in_words(type(each).__name__),
+                "person": each.person.id,
+                "more": ", ".join(getattr(each, "changed", ())),
+            }
             for each in changes
         ],
         "unchanged": len(feed.people) - len(changes),
@@ -375,6 +444,13 @@ def as_told(feed: Feed, facts: tuple[Fact, ...], library: Library) -> dict[str, 
 
 def in_words(name: str) -> str:
     return name.removeprefix("Person").lower()
+
+
+def raise_if_cancelled() -> None:
+    """The client tells a cancellation as a time-out; whoever asked has gone, and it is not the worker's fault."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def command_id(given: str | None, caller: Caller) -> str:
@@ -394,11 +470,26 @@ def update_id(submission: Submission) -> str:
 
 
 def may_read_texts(person: str, state: State, library: Library) -> bool:
-    """Those who have to do with the case read its free texts; others see that there is one. Auditors too see it sealed."""
+    """Those who have to do with the case read its free texts; others, auditors too, see that there is one."""
     if not isinstance(state, AccountCase) or state.request is None:
         return False
     asked = state.waiting.persons if state.waiting else ()
     return person in (*state.editors, *asked, *state.request.administrators) or library.at_headquarters(person)
+
+
+def set_up_of(state: State, library: Library) -> dict[str, Any] | None:
+    """What is done of the set-up and what is left, once the account is being made."""
+    if not isinstance(state, AccountCase) or state.stage not in BEING_MADE:
+        return None
+    left = open_tasks(state, library)
+    return {
+        "tasks": {
+            task.id: "open" if task.id in left else "waived" if task.id in state.tasks_waived else "done"
+            for task in library.policy.setup_tasks
+        },
+        "conditions_open": open_conditions(state),
+        "still_to_confirm": [each for each in state.asked_for.administrators if each not in state.confirmed],
+    }
 
 
 def as_shown(state: State, facts: list[dict[str, Any]]) -> dict[str, Any]:

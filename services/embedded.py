@@ -157,9 +157,7 @@ class Signals:
 
 
 class Tree:
-    def __init__(
-        self, settings: Settings, data: Path, plan: Plan, announce: Announce, signals: Signals
-    ) -> None:
+    def __init__(self, settings: Settings, data: Path, plan: Plan, announce: Announce, signals: Signals) -> None:
         self.settings, self.data, self.plan = settings, data, plan
         self.announce, self.signals = announce, signals
         self.runtime = Runtime(data)
@@ -187,9 +185,7 @@ class Tree:
         self._start(self.postgresql, f"PostgreSQL on {self.postgresql.address}")
         if not self.signals.ending():
             self.plan.migrate(self.postgresql)
-        self._start(
-            self.temporal, f"Temporal on {self.temporal.address}, its pages on {self.temporal.ui_url}"
-        )
+        self._start(self.temporal, f"Temporal on {self.temporal.address}, its pages on {self.temporal.ui_url}")
 
     def _first_start(self, policy_file: Path | None, staff_file: Path | None) -> None:
         if not self.signals.ending():

@@ -46,6 +46,7 @@ TO_BE_READY = 120.0
 SHUTDOWN = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 10.0))
 ORPHANS = ("pre-existing shared memory block", "lock file", "is being used by process")
 ENTER = stat.S_IXOTH
+MALFORMED_CALL = 2
 
 
 class EmbeddedPostgreSQL:
@@ -179,9 +180,7 @@ class EmbeddedPostgreSQL:
         they have noticed that they are alone, so it is started until it does."""
         # its own lines alone: an orphan's last words come between them
         own = f"[{child.last_pid}]"
-        fatal = next(
-            (line for line in child.last_lines() if own in line and "FATAL" in line), child.ended_how()
-        )
+        fatal = next((line for line in child.last_lines() if own in line and "FATAL" in line), child.ended_how())
         if not any(sign in fatal for sign in ORPHANS):
             raise EmbeddedError(f"PostgreSQL does not start: {fatal.strip()} (all of it: {child.log})")
         child.start()
@@ -214,11 +213,14 @@ class EmbeddedPostgreSQL:
 def prepared(data: Path) -> Path:
     """DATA, passable but not readable for others, so that PostgreSQL's own user can go through it."""
     data = data.absolute()
-    if not data.exists():
-        data.mkdir(parents=True)
-        data.chmod(0o711)
-    secrets_folder(data).mkdir(mode=0o700, exist_ok=True)
-    (data / "logs").mkdir(mode=0o700, exist_ok=True)
+    try:
+        if not data.exists():
+            data.mkdir(parents=True)
+            data.chmod(0o711)
+        secrets_folder(data).mkdir(mode=0o700, exist_ok=True)
+        (data / "logs").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedError(f"{data} cannot be the data folder: {error.strerror}", MALFORMED_CALL) from None
     return data
 
 
@@ -239,9 +241,7 @@ def place_of_cluster(data: Path, user: SystemUser | None) -> Path:
     if user is not None and not place.exists() and not open_to_all(data):
         place = OUTSIDE / f"data-{secrets.token_hex(8)}"
     if user is not None and place.exists() and not open_to_all(data):
-        raise EmbeddedError(
-            f"a folder above {place} is closed to the user {SYSTEM_USER}, so PostgreSQL cannot start"
-        )
+        raise EmbeddedError(f"a folder above {place} is closed to the user {SYSTEM_USER}, so PostgreSQL cannot start")
     make_place(place, user)
     if place.parent == OUTSIDE:
         belongs_to(place).write_text(f"{data}\n")
@@ -342,6 +342,5 @@ def outside_lock() -> Iterator[None]:
             yield
     except OSError as closed:
         raise EmbeddedError(
-            f"as root, Imprimatur needs {OUTSIDE} for PostgreSQL ({closed.strerror}): "
-            "start it as an ordinary user"
+            f"as root, Imprimatur needs {OUTSIDE} for PostgreSQL ({closed.strerror}): start it as an ordinary user"
         ) from None

@@ -50,7 +50,7 @@ class EmbeddedTemporal:
         return self.child is not None and self.child.alive()
 
     def start(self, give_up: Callable[[], bool] = never) -> None:
-        (self.data / "temporal").mkdir(parents=True, exist_ok=True)
+        (self.data / "temporal").mkdir(parents=True, exist_ok=True, mode=0o700)
         self.child = Child(
             self.name,
             [str(temporal_program()), "server", "start-dev", *self._options()],
@@ -81,9 +81,7 @@ class EmbeddedTemporal:
         self.stop()
 
     def _options(self) -> list[str]:
-        attributes = [
-            part for name in SEARCH_ATTRIBUTES for part in ("--search-attribute", f"{name}=Keyword")
-        ]
+        attributes = [part for name in SEARCH_ATTRIBUTES for part in ("--search-attribute", f"{name}=Keyword")]
         return [
             "--ip", LOOPBACK, "--port", str(self.port), "--ui-port", str(self.ui_port),
             "--db-filename", str(self.data / "temporal" / "temporal.db"),
@@ -103,9 +101,7 @@ class EmbeddedTemporal:
         """The server's own default forgets a closed run after a day; a server that can be told is ready."""
         asked = [str(temporal_program()), "operator", "namespace", "update", "--address", self.address,
                  "--namespace", "default", "--retention", RETENTION]  # fmt: skip
-        told = subprocess.run(
-            asked, env=without_temporal_settings(), capture_output=True, check=False, timeout=30
-        )
+        told = subprocess.run(asked, env=without_temporal_settings(), capture_output=True, check=False, timeout=30)
         return told.returncode == 0
 
 

@@ -40,6 +40,9 @@ class EvidenceStore:
             raise CannotOpen(f"the file {evidence.sha256} is not what its name says: it was changed or damaged")
         return self._seal.opened_file(evidence, ciphertext)
 
+    def holds(self, evidence: Evidence) -> bool:
+        return self._file(evidence.sha256).is_file()
+
     def _file(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256
 
@@ -48,7 +51,8 @@ def write_durably(file: Path, content: bytes) -> None:
     """Whole or not at all, and on the disk when this returns. Its name says what is in it: one that is there is it."""
     if file.exists() and file.stat().st_size == len(content):
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.parent.mkdir(exist_ok=True, mode=0o700)
     fresh = file.with_name(f"{file.name}.{uuid4().hex}.new")
     with fresh.open("wb") as out:
         out.write(content)

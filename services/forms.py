@@ -23,9 +23,7 @@ def command_kind(process: str, name: str) -> str:
 
 
 def commands_of(process: str) -> list[str]:
-    return [
-        kind for kind, found in KINDS.items() if issubclass(found, Command) and kind.startswith(f"{process}.")
-    ]
+    return [kind for kind, found in KINDS.items() if issubclass(found, Command) and kind.startswith(f"{process}.")]
 
 
 def fields_shown(kind: str) -> dict[str, str]:
@@ -39,17 +37,25 @@ def fields_shown(kind: str) -> dict[str, str]:
 
 
 def type_name(annotation: Any) -> str:
-    return getattr(annotation, "__name__", str(annotation)) if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+    return (
+        getattr(annotation, "__name__", str(annotation))
+        if isinstance(annotation, type)
+        else str(annotation).replace("typing.", "")
+    )
 
 
-def filled_in(kind: str, fields: dict[str, Any], case: str, command_id: str, seal: Seal, longest: int) -> dict[str, Any]:
+def filled_in(
+    kind: str, fields: dict[str, Any], case: str, command_id: str, seal: Seal, longest: int
+) -> dict[str, Any]:
     """The fields with every free text sealed for this case, command and place. Malformed names the text it is about."""
     if not isinstance(fields, dict):
         raise Malformed("fields", "not a JSON object", '{"field": "value", …}')
     found = KINDS[kind]
     filled: Any = fields
     for path in getattr(found, "secret_texts", ()):
-        filled = at_path(filled, path.split("."), "", lambda text, at: seal_text(text, at, case, command_id, seal, longest))
+        filled = at_path(
+            filled, path.split("."), "", lambda text, at: seal_text(text, at, case, command_id, seal, longest)
+        )
     return dict(filled)
 
 

@@ -24,7 +24,9 @@ class RemoteDesk:
         self._url = url
         self._http = httpx.AsyncClient(base_url=url.rstrip("/") + "/api/v1", headers=headers, timeout=TIMEOUT_SECONDS)
 
-    async def request(self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None) -> dict[str, Any]:
+    async def request(
+        self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+    ) -> dict[str, Any]:
         return dict(await self._post(f"/cases/{process}", fields, id_))
 
     async def act(
@@ -44,6 +46,9 @@ class RemoteDesk:
     async def trail(self, **asked: Any) -> list[dict[str, Any]]:
         wanted = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asked.items()}
         return list(await self._get("/audit/events", wanted))
+
+    async def accounts(self) -> list[dict[str, Any]]:
+        return list(await self._get("/accounts", {}))
 
     async def staff(self, person: str | None = None) -> list[dict[str, Any]]:
         return list(await self._get("/staff", {"person": person}))
@@ -66,6 +71,8 @@ class RemoteDesk:
     async def _send(self, sending: Any) -> Any:
         try:
             response: httpx.Response = await sending
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise Malformed("--url", f"{self._url} is no web address", "one such as http://127.0.0.1:8080") from None
         except httpx.HTTPError as error:
             raise Unreachable(self._url) from error
         if response.status_code in NO_SERVER:
@@ -74,7 +81,7 @@ class RemoteDesk:
         if response.status_code == UNAUTHORIZED:
             raise Unproven(str(body.get("because", "the token is not accepted")))
         if response.status_code in (FORBIDDEN, CONFLICT):
-            refused = {name: body.get(name) for name in ("clauses", "because", "remedy")}
+            refused = {name: body.get(name) for name in ("clauses", "because", "remedy", "lacks_authority")}
             return {"refused": refused, "case": body.get("case"), "command": body.get("command")}
         if response.status_code in (UNPROCESSABLE, NOT_FOUND):
             raise Malformed(body.get("field", "request"), body.get("because", response.text), body.get("remedy", ""))

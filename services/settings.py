@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "IMPRIMATUR_"
@@ -21,6 +21,10 @@ MASK = "********"
 
 class SettingsError(Exception):
     """A setting is missing or malformed: one line for people."""
+
+
+class NotRunning(SettingsError):
+    """Nothing says where the system is: it was never started on this folder, and no address is set."""
 
 
 class DatabaseRole(StrEnum):
@@ -45,12 +49,8 @@ class Settings(BaseSettings):
 
     data: Path = Path("var")
 
-    database_url: SecretStr | None = Field(
-        None, description="PostgreSQL without a user: the roles' addresses"
-    )
-    superuser_url: SecretStr | None = Field(
-        None, description="used by set-up alone, to make roles and tables"
-    )
+    database_url: SecretStr | None = Field(None, description="PostgreSQL without a user: the roles' addresses")
+    superuser_url: SecretStr | None = Field(None, description="used by set-up alone, to make roles and tables")
     migrator_password: SecretStr | None = None
     recorder_password: SecretStr | None = None
     projector_password: SecretStr | None = None
@@ -75,6 +75,14 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
     base_url: str | None = None
+
+    @field_validator("smtp_url")
+    @classmethod
+    def is_a_mail_server(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value()) if url else None
+        if parts and (parts.scheme not in ("smtp", "smtps") or not parts.hostname):
+            raise ValueError("no mail server's address; would pass: smtp://user:password@host:587")
+        return url
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -127,7 +135,7 @@ class Settings(BaseSettings):
         if given is not None:
             return given.get_secret_value()
         if self.database_url is None:
-            raise SettingsError(
+            raise NotRunning(
                 f"no database: set {PREFIX}DATABASE_URL (or {PREFIX}{role.upper()}_URL), "
                 f"or start the embedded system with `imprimatur up --data {self.data}`"
             )
@@ -149,8 +157,7 @@ class Settings(BaseSettings):
     def variables(cls) -> frozenset[str]:
         """The names of every environment variable that is read."""
         return frozenset(
-            str(field.validation_alias or f"{PREFIX}{name.upper()}")
-            for name, field in cls.model_fields.items()
+            str(field.validation_alias or f"{PREFIX}{name.upper()}") for name, field in cls.model_fields.items()
         )
 
 
@@ -225,9 +232,7 @@ def _without_password(secret: str) -> str:
         parts = urlsplit(secret)
         if not (parts.scheme and parts.hostname):
             return MASK
-        user = (
-            f"{parts.username}:{MASK}@" if parts.password else f"{parts.username}@" if parts.username else ""
-        )
+        user = f"{parts.username}:{MASK}@" if parts.password else f"{parts.username}@" if parts.username else ""
         # a query can hold a password too (?password=…), so it is not shown
         return f"{parts.scheme}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
     except ValueError:

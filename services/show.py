@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ def requested(answer: dict[str, Any]) -> str:
     return f"{answer['case']}\n{recorded(answer)}"
 
 
-def table(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> str:
+def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
     """Columns as wide as their widest cell; the last runs on."""
     widths = [max(len(row[nth]) for row in [header, *rows]) for nth in range(len(header) - 1)]
-    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in [header, *rows]]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in [header, *rows]
+    ]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -39,7 +43,9 @@ def status(parts: list[dict[str, Any]], standing: dict[str, Any], data: Path) ->
     lines = [table(rows, ("part", "health", "pid", "address"))]
     if standing:
         lines.append(f"log position {standing['log_position']}")
-        lines.extend(f"  {name} has read up to {position}" for name, position in sorted(standing["projections"].items()))
+        lines.extend(
+            f"  {name} has read up to {position}" for name, position in sorted(standing["projections"].items())
+        )
         lines.extend(f"  {name} has stopped: see its log" for name in standing["stopped"])
     return "\n".join(lines)
 
@@ -57,7 +63,13 @@ def policy(found: Policy) -> str:
 
 def people(found: list[dict[str, Any]]) -> str:
     rows = [
-        (each["id"], "at work" if each["at_work"] else "away", each["branch"], ", ".join(each["roles"]) or "-", each["name"])
+        (
+            each["id"],
+            "at work" if each["at_work"] else "away",
+            each["branch"],
+            ", ".join(each["roles"]) or "-",
+            each["name"],
+        )
         for each in found
     ]
     return table(rows, ("id", "now", "branch", "roles", "name"))
@@ -66,7 +78,8 @@ def people(found: list[dict[str, Any]]) -> str:
 def person(found: dict[str, Any]) -> str:
     told = [f"{name}: {value}" for name, value in found.items() if name not in ("open_work", "roles")]
     told.append(f"roles: {', '.join(found['roles']) or 'none'}")
-    return "\n".join([*told, "open work:", inbox(found["open_work"])])
+    work = ["open work:", inbox(found["open_work"])] if "open_work" in found else []
+    return "\n".join([*told, *work])
 
 
 def staff_import(told: dict[str, Any], file: str) -> str:
@@ -78,6 +91,8 @@ def staff_import(told: dict[str, Any], file: str) -> str:
         return "\n".join(lines)
     lines.extend(f"  {each['what']}: {each['person']} {each['more']}".rstrip() for each in told["difference"])
     lines.extend(f"  not in the feed, left as they are: {person}" for person in told["absent"])
+    if told["dry_run"] and told["problems"]:
+        lines.append("With these broken rows nothing would be applied but by --skip-broken; then:")
     verb = "would be" if told["dry_run"] else "were"
     lines.append(f"{len(told['difference'])} differences {verb} applied, {told['unchanged']} people unchanged")
     return "\n".join(lines)
@@ -90,16 +105,20 @@ def cases(found: list[dict[str, Any]]) -> str:
 
 def inbox(tasks: list[dict[str, Any]]) -> str:
     rows = [
-        (str(each["next_due"] or "-"), each["case"], each["account"], "overdue" if each["overdue"] else "", each["to_do"])
+        (
+            str(each["next_due"] or "-"),
+            each["case"],
+            each["account"],
+            "overdue" if each["overdue"] else "",
+            each["to_do"],
+        )
         for each in tasks
     ]
     return table(rows, ("due", "case", "account", "", "to do")) if rows else "Nothing waits"
 
 
 def accounts(found: list[dict[str, Any]]) -> str:
-    rows = [
-        (each["account"], each["standing"], ", ".join(each["administrators"]), health_of(each)) for each in found
-    ]
+    rows = [(each["account"], each["standing"], ", ".join(each["administrators"]), health_of(each)) for each in found]
     return table(rows, ("account", "standing", "administrators", "PR-7")) if rows else "No accounts yet"
 
 
@@ -130,11 +149,18 @@ def case(found: dict[str, Any]) -> str:
         whom = ", ".join(waiting["persons"]) or "vacant"
         lines.append(f"waits for {waiting['role'].replace('_', ' ')} ({whom}) to {waiting['to']}")
         lines.extend(f"  {each['what']} {each['at']}" for each in waiting["due"])
+    if set_up := found.get("set_up"):
+        lines.append("set-up: " + ", ".join(f"{task} {how}" for task, how in set_up["tasks"].items()))
+        lines.extend(f"condition open: {each}" for each in set_up["conditions_open"])
+        lines.extend(f"still to confirm: {each}" for each in set_up["still_to_confirm"])
     for each in found["facts"]:
         who = f"{each['actor']['id']}" + (f" for {each['on_behalf_of']}" if each["on_behalf_of"] else "")
         as_ = f" as {each['role'].replace('_', ' ')}" if each["role"] else ""
-        lines.append(f"{each['position']:>3}. {each['at'][:19]}  {each['kind'].partition('.')[2]}  by {who}{as_}  [{', '.join(each['clauses'])}]")
-        lines.extend(f"       {name}: {brief(value)}" for name, value in each["fact"].items() if value not in (None, "", [], ()))
+        what, clauses = each["kind"].partition(".")[2], ", ".join(each["clauses"])
+        lines.append(f"{each['position']:>3}. {each['at'][:19]}  {what}  by {who}{as_}  [{clauses}]")
+        lines.extend(
+            f"       {name}: {brief(value)}" for name, value in each["fact"].items() if value not in (None, "", [], ())
+        )
     return "\n".join(lines)
 
 
@@ -169,6 +195,8 @@ def verified(found: dict[str, Any]) -> str:
 def replayed(found: dict[str, Any]) -> str:
     lines = []
     for each in found["projections"]:
-        lines.append(f"{each['name']}: " + ("agrees" if not each["differences"] else f"{len(each['differences'])} rows differ"))
+        lines.append(
+            f"{each['name']}: " + ("agrees" if not each["differences"] else f"{len(each['differences'])} rows differ")
+        )
         lines.extend(f"  {difference}" for difference in each["differences"][:20])
     return "\n".join(lines)

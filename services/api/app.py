@@ -13,16 +13,14 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime
 
-from domain.facts import Channel, Malformed
+from domain.facts import Channel, Malformed, NoAuthority, Refused
 from services.api.front_page import front_page
 from services.credentials import Unproven
-from services.desk import Caller, Desk, Unreachable
+from services.desk import Caller, Desk, NoSuchCase, Unreachable
 from services.evidence import LARGEST_FILE_BYTES
 from services.settings import Settings
 
 MALFORMED, UNPROVEN, FORBIDDEN, CONFLICT, NOT_FOUND, AWAY, TOO_LARGE = 422, 401, 403, 409, 404, 503, 413
-# who may not: the authority is missing. Everything else that is refused is refused for now.
-NO_AUTHORITY = ("only ", "nobody decides", "is not an active", "neither of headquarters", "stands in for a party")
 MEDIA_TYPE = "application/problem+json"
 LARGEST_BODY_BYTES = 1_000_000
 
@@ -62,13 +60,20 @@ def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
 def add_errors(app: FastAPI) -> None:
     @app.exception_handler(Malformed)
     async def malformed(_: Request, error: Malformed) -> JSONResponse:
-        status = NOT_FOUND if error.message.startswith("there is no case") else MALFORMED
+        status = NOT_FOUND if isinstance(error, NoSuchCase) else MALFORMED
         return problem(status, "malformed", field=error.field, because=error.message, remedy=error.would_pass)
+
+    @app.exception_handler(Refused)
+    async def refused(_: Request, error: Refused) -> JSONResponse:
+        status = FORBIDDEN if isinstance(error, NoAuthority) else CONFLICT
+        told = {"clauses": list(error.clauses), "because": error.because, "remedy": error.remedy}
+        return problem(status, "refused by policy", **told)
 
     @app.exception_handler(RequestValidationError)
     async def not_of_the_form(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        names = [part for part in first["loc"][1:] if isinstance(part, str)]
+        field = ".".join(names) or str(first["loc"][0])
         return problem(MALFORMED, "malformed", field=field, because=first["msg"], remedy="see /openapi.json")
 
     @app.exception_handler(Unproven)
@@ -89,7 +94,13 @@ def add_size_limit(app: FastAPI) -> None:
         most = LARGEST_FILE_BYTES if request.url.path.endswith("/evidence") else LARGEST_BODY_BYTES
         size = request.headers.get("content-length")
         if request.method == "POST" and (size is None or not size.isdigit() or int(size) > most):
-            return problem(TOO_LARGE, "malformed", field="body", because="too large, or of no stated size", remedy=f"at most {most} bytes")
+            return problem(
+                TOO_LARGE,
+                "malformed",
+                field="body",
+                because="too large, or of no stated size",
+                remedy=f"at most {most} bytes",
+            )
         return await go_on(request)
 
 
@@ -109,11 +120,13 @@ def answered(answer: dict[str, Any], created: int) -> JSONResponse:
     """As recorded, or as refused: 403 where the authority is missing, 409 where it is not possible now."""
     if "malformed" in answer:
         wrong = answer["malformed"]
-        return problem(MALFORMED, "malformed", field=wrong["field"], because=wrong["message"], remedy=wrong["would_pass"])
+        return problem(
+            MALFORMED, "malformed", field=wrong["field"], because=wrong["message"], remedy=wrong["would_pass"]
+        )
     if "refused" not in answer:
         return JSONResponse(answer, created)
     refused = answer["refused"]
-    status = FORBIDDEN if any(words in refused["because"] for words in NO_AUTHORITY) else CONFLICT
+    status = FORBIDDEN if refused["lacks_authority"] else CONFLICT
     return problem(status, "refused by policy", **refused, case=answer.get("case"), command=answer.get("command"))
 
 
@@ -128,7 +141,7 @@ def add_cases(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/api/v1/cases/{case}/evidence", status_code=201, summary="Keep a file beside the log")
     async def keep(case: str, request: Request, who: Who) -> dict[str, Any]:
-        await desk.case(case, who.person)
+        await desk.only_who_has_to_do_with(case, who.person)
         media_type = request.headers.get("content-type", "application/octet-stream")
         return await desk.keep(await request.body(), media_type, case)
 
@@ -208,5 +221,3 @@ def run_api(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=10,
     )
-
-

@@ -1,4 +1,4 @@
-"""The first page someone sees: what this is, how to sign in, where everything is. Nothing on it comes from elsewhere."""
+"""The first page someone sees: what this is, how to sign in, where to look. Nothing on it comes from elsewhere."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ def replay(url: str) -> dict[str, Any]:
     """Per projection the rows in which the live one and the fresh one differ."""
     return {
         "projections": [
-            {"name": each.name, "differences": [str(difference) for difference in compare(url, each)]} for each in PROJECTIONS
+            {"name": each.name, "differences": [str(difference) for difference in compare(url, each)]}
+            for each in PROJECTIONS
         ]
     }

@@ -57,7 +57,11 @@ def not_as_stored(row: DictRow, seen: set[str]) -> Iterator[str]:
     if envelope.event_id in seen:
         yield f"the event id {envelope.event_id} occurs twice"
     seen.add(envelope.event_id)
-    if (envelope.case, envelope.position, envelope.kind) != (row["originator_id"], row["originator_version"], row["topic"]):
+    if (envelope.case, envelope.position, envelope.kind) != (
+        row["originator_id"],
+        row["originator_version"],
+        row["topic"],
+    ):
         yield "the stored bytes belong to another place in the log"
     for name, stored in columns_of(envelope).items():
         if name in MOMENTS:

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services import cli
 from services.demo import is_ready
@@ -58,6 +57,10 @@ class RunningSystem:
         settings = json.loads((self.data / "runtime.json").read_text())["settings"]
         return f"http://{settings['host']}:{settings['port']}"
 
+    def pid_of(self, part: str) -> int:
+        parts = json.loads((self.data / "runtime.json").read_text())["parts"]
+        return int(next(each["pid"] for each in parts if each["name"] == part))
+
     def token(self, person: str) -> str:
         return str(self.json("token", "--as", person)["token"])
 
@@ -80,5 +83,7 @@ def wait_for(up: subprocess.Popen[str], data: Path) -> None:
     deadline = time.monotonic() + UP_WITHIN_SECONDS
     while not is_ready(data):
         if up.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"the system did not start: {up.communicate()[0] if up.poll() is not None else 'too slow'}")
+            raise RuntimeError(
+                f"the system did not start: {up.communicate()[0] if up.poll() is not None else 'too slow'}"
+            )
         time.sleep(0.2)

@@ -42,11 +42,7 @@ def plain_processes(compose: Mapping[str, Any], values: Mapping[str, str]) -> li
     ordered: list[Process] = []
     while len(ordered) < len(ours):
         done = {name for name, _, _ in ordered}
-        ready = (
-            n
-            for n, each in ours.items()
-            if n not in done and not set(each["depends_on"]) & ours.keys() - done
-        )
+        ready = (n for n, each in ours.items() if n not in done and not set(each["depends_on"]) & ours.keys() - done)
         name = next(ready)
         env = {key: filled_in(value, values) for key, value in ours[name]["environment"].items()}
         ordered.append((name, list(ours[name]["command"]), env))
@@ -105,11 +101,7 @@ def test_every_password_that_is_asked_for_is_in_the_example(compose: dict[str, A
 
 def test_each_part_knows_the_passwords_of_its_own_roles_alone(compose: dict[str, Any]) -> None:
     known = {
-        name: {
-            key.removeprefix(PREFIX).removesuffix("_PASSWORD").lower()
-            for key in env
-            if key.endswith("_PASSWORD")
-        }
+        name: {key.removeprefix(PREFIX).removesuffix("_PASSWORD").lower() for key in env if key.endswith("_PASSWORD")}
         for name, _, env in plain_processes(compose, example_values())
     }
     assert known == {
@@ -139,9 +131,7 @@ def test_the_services_commands_and_settings_are_plain_processes(compose: dict[st
         ("projector", ["imprimatur", "serve", "projector"]),
         ("api", ["imprimatur", "serve", "api"]),
     ]
-    settings = Settings.load(
-        **{key.removeprefix(PREFIX).lower(): value for key, value in processes[2][2].items()}
-    )
+    settings = Settings.load(**{key.removeprefix(PREFIX).lower(): value for key, value in processes[2][2].items()})
     assert settings.recorder_url == (
         "postgresql://imprimatur_recorder:a-imprimatur_recorder_password@postgres:5432/imprimatur"
     )

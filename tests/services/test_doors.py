@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,6 +16,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from services import desk
+from services.demo import is_ready
 from services.embedded_temporal import temporal_program, without_temporal_settings
 from services.settings import Runtime
 from tests.services.running import RunningSystem, running_system
@@ -105,6 +110,9 @@ def test_malformed_input_is_exit_2_and_leaves_no_event(
         ["request", "account_creation", "no-such-file.json", "--as", "p-ed"],
         ["request", "no_such_process", "-", "--as", "p-ed"],
         ["staff", "show", "nobody"],
+        ["inbox", "--as", "nobody"],
+        ["policy", "adopt", "no-such-file.toml", "--as", "p-ed"],
+        ["up", "--policy", "no-such-file.toml"],
         ["token", "--as", "nobody"],
         ["audit", "trail", "--from", "2026-03-02T09:00:00"],
         ["audit", "trail", "--from", "yesterday"],
@@ -140,6 +148,56 @@ def test_the_same_command_id_with_other_content_is_a_conflict(system: RunningSys
     system.json("act", case, "AskForChanges", "-", "--as", "p-ed", "--id", id_, given={"reason": "say more"})
     other = system.json("act", case, "AskForChanges", "-", "--as", "p-ed", "--id", id_, given={"reason": "say less"})
     assert "was used for other content" in other["refused"]["because"]
+
+
+def test_with_the_worker_away_the_answer_is_exit_4_and_the_same_id_is_safe_to_repeat(
+    system: RunningSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, id_, reason = system.requested(), str(uuid4()), json.dumps({"reason": "not now"})
+    monkeypatch.setattr(desk, "ANSWER_WITHIN", timedelta(seconds=2))
+    worker = system.pid_of("worker")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        told = system.cli("act", case, "RefuseAccount", "-", "--as", "p-ed", "--id", id_, given=reason)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert told.exit_code == AWAY, told.output
+    assert f"safe to repeat with the id {id_}" in told.output
+    monkeypatch.undo()
+    again = system.json("act", case, "RefuseAccount", "-", "--as", "p-ed", "--id", id_, given=json.loads(reason))
+    assert [each["kind"] for each in again["recorded"]] == ["account_creation.AccountRefused"]
+
+
+def test_a_key_works_across_a_restart_of_worker_and_api(system: RunningSystem, api: Any) -> None:
+    asked = system.a_request()
+    first = api("POST", "/api/v1/cases/account_creation", "p-bm-durant", key="over a restart", json=asked).json()
+    for part in ("worker", "api"):
+        os.kill(system.pid_of(part), signal.SIGKILL)
+    until(lambda: is_ready(system.data))
+    again = api("POST", "/api/v1/cases/account_creation", "p-bm-durant", key="over a restart", json=asked).json()
+    assert again["recorded"] == first["recorded"]
+
+
+def test_evidence_that_nobody_keeps_cannot_be_named(system: RunningSystem, api: Any, tmp_path: Path) -> None:
+    case = system.requested()
+    system.cli("act", case, "ApproveAccount", "--as", "p-ed")
+    picture = tmp_path / "page.png"
+    picture.write_bytes(b"a picture")
+    kept = json.loads(system.cli("evidence", "add", str(picture), "--case", case).stdout)
+    invented = {"task": "branding", "evidence": [kept | {"sha256": "0" * 64}]}
+    told = system.json("act", case, "CompleteTask", "-", "--as", "p-mac", given=invented)
+    assert told["malformed"]["field"] == "evidence"
+    assert system.cli("evidence", "add", str(picture), "--case", f"account_creation-{uuid4()}").exit_code == MALFORMED
+    assert api("POST", f"/api/v1/cases/{case}/evidence", "p-bm-goodman", content=b"x").status_code == 403
+
+
+def test_the_case_page_tells_what_is_left_of_the_set_up(system: RunningSystem) -> None:
+    case = system.requested()
+    system.cli("act", case, "ApproveAccount", "--as", "p-ed")
+    system.cli("act", case, "CompleteTask", "-", "--as", "p-mac", given='{"task": "branding"}')
+    set_up = system.json("case", "show", case)["set_up"]
+    assert {task for task, how in set_up["tasks"].items() if how == "done"} == {"branding"}
+    assert set_up["still_to_confirm"] == ["p-mac", "p-bm-durant"]
 
 
 def test_an_approver_outside_acts_by_a_plain_temporal_signal(system: RunningSystem) -> None:
@@ -211,7 +269,10 @@ def test_a_branch_closed_by_storm_moves_the_due_moments_of_who_waits_there(syste
     case = system.requested()
     due = system.json("case", "show", case)["waiting"]["due"][0]["at"]
     closing = {"place": "hq", "day": due[:10], "because": "storm"}
-    assert system.cli("act", "opening_hours", "CloseBranch", "-", "--as", "p-ed", given=json.dumps(closing)).exit_code == DONE
+    assert (
+        system.cli("act", "opening_hours", "CloseBranch", "-", "--as", "p-ed", given=json.dumps(closing)).exit_code
+        == DONE
+    )
     until(lambda: system.json("case", "show", case)["waiting"]["due"][0]["at"] > due)
 
 
@@ -226,7 +287,11 @@ def test_policy_check_names_line_and_field(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text((ROOT / "policies" / "mmrls.toml").read_text().replace("value = 2\n", 'value = "two"\n', 1))
     told = subprocess.run(
-        [sys.executable, "-m", "services.cli", "policy", "check", str(broken)], capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "-m", "services.cli", "policy", "check", str(broken)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
     assert told.returncode == MALFORMED
     assert "broken.toml:" in told.stderr
@@ -312,7 +377,9 @@ def test_an_evidence_file_is_kept_beside_the_log_and_named_in_a_task(system: Run
     picture = tmp_path / "page.png"
     picture.write_bytes(b"\x89PNG a screenshot of the page")
     kept = json.loads(system.cli("evidence", "add", str(picture), "--case", case, "--type", "image/png").stdout)
-    done = system.json("act", case, "CompleteTask", "-", "--as", "p-mac", given={"task": "account_made", "evidence": [kept]})
+    done = system.json(
+        "act", case, "CompleteTask", "-", "--as", "p-mac", given={"task": "account_made", "evidence": [kept]}
+    )
     assert done["recorded"][0]["kind"] == "account_creation.TaskCompleted"
     files = [file.read_bytes() for file in (system.data / "evidence").rglob("*") if file.is_file()]
     assert len(files) == 1
@@ -334,7 +401,10 @@ def send_signal(system: RunningSystem, case: str, payload: str) -> None:
     address = Runtime(system.data).settings()["temporal_address"]
     argv = [str(temporal_program()), "workflow", "signal", "--address", address, "--workflow-id", case]
     sent = subprocess.run(
-        [*argv, "--name", "submit", "--input", payload], env=without_temporal_settings(), capture_output=True, check=False
+        [*argv, "--name", "submit", "--input", payload],
+        env=without_temporal_settings(),
+        capture_output=True,
+        check=False,
     )
     assert sent.returncode == 0, sent.stderr
 

@@ -165,18 +165,14 @@ def test_postgresql_knows_nobody_without_a_password(data: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another user")
-def test_as_root_a_closed_folder_is_not_opened_but_gone_around(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_as_root_a_closed_folder_is_not_opened_but_gone_around(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outside = data.parent / "outside"
     closed = data.parent / "closed"
     closed.mkdir(mode=0o700)
     monkeypatch.setattr("services.embedded_postgresql.OUTSIDE", outside)
     # as when the virtual environment is in root's home: the programs are copied to an open place
     programs = shipped_programs()
-    monkeypatch.setattr(
-        "services.embedded_postgresql.open_to_all", lambda path: path != programs and open_to_all(path)
-    )
+    monkeypatch.setattr("services.embedded_postgresql.open_to_all", lambda path: path != programs and open_to_all(path))
     with EmbeddedPostgreSQL(closed / "data") as postgresql:
         assert postgresql.place.parent == outside
         assert (closed / "data" / "postgres.location").read_text().strip() == str(postgresql.place)

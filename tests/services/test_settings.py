@@ -14,9 +14,7 @@ def a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def running_system(data: Path) -> Path:
     secrets_folder(data).mkdir(parents=True)
-    (secrets_folder(data) / "database.json").write_text(
-        json.dumps({role: f"p@ss/{role}" for role in DatabaseRole})
-    )
+    (secrets_folder(data) / "database.json").write_text(json.dumps({role: f"p@ss/{role}" for role in DatabaseRole}))
     Runtime(data).write(
         {
             "settings": {
@@ -30,10 +28,7 @@ def running_system(data: Path) -> Path:
 
 def test_the_folder_alone_finds_the_running_system(tmp_path: Path) -> None:
     settings = Settings.of_data(running_system(tmp_path))
-    assert (
-        settings.recorder_url
-        == "postgresql://imprimatur_recorder:p%40ss%2Frecorder@127.0.0.1:5433/imprimatur"
-    )
+    assert settings.recorder_url == "postgresql://imprimatur_recorder:p%40ss%2Frecorder@127.0.0.1:5433/imprimatur"
     assert settings.keeper_url == "postgresql://imprimatur_keeper:p%40ss%2Fkeeper@127.0.0.1:5433/imprimatur"
     assert settings.temporal_address == "127.0.0.1:7"
 
@@ -63,9 +58,7 @@ def test_each_role_has_its_own_address_or_the_common_one_with_its_own_user(
 
 
 def test_no_database_is_said_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingsError, match=r"IMPRIMATUR_DATABASE_URL .*IMPRIMATUR_RECORDER_URL.*imprimatur up"
-    ):
+    with pytest.raises(SettingsError, match=r"IMPRIMATUR_DATABASE_URL .*IMPRIMATUR_RECORDER_URL.*imprimatur up"):
         _ = Settings.of_data(tmp_path).recorder_url
 
 
