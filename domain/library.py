@@ -8,6 +8,7 @@ conditional on exactly those not having changed.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from datetime import date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ from domain.calendar import Calendar
 from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson, Person
 from domain.facts import Act, Authority, Envelope, Fact, Refused
+from domain.hr_feed import STAFF_FILE, HrRegister
+from domain.in_force import Account, InForce, Right, account_scope, rights_scope
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
 from domain.policy import Decides, Policy, Role, policy_on_record
 from domain.policy_adoption import PolicyAdopted
@@ -44,6 +47,9 @@ class Register:
         self.calendar: Calendar | None = None
         self.delegations: dict[str, Delegated] = {}
         self.claims: dict[str, str] = {}
+        self.in_force = InForce()
+        self.hr = HrRegister()
+        self._groups: dict[str, set[str]] | None = None
         self._by_role: dict[str, dict[Role, list[Person]]] = {}
 
     def by_role(self, policy: Policy) -> dict[Role, list[Person]]:
@@ -51,25 +57,49 @@ class Register:
         if policy.version not in self._by_role:
             found: dict[Role, list[Person]] = {role: [] for role in Role}
             for _, person in sorted(self.people.items()):
-                for role in policy.roles_of(person.position):
+                for role in self.roles_of(person, policy):
                     found[role].append(person)
             self._by_role[policy.version] = found
         return self._by_role[policy.version]
+
+    def roles_of(self, person: Person, policy: Policy) -> frozenset[Role]:
+        """By position, and by the groups that the policy maps for that position; none at a place it does not know."""
+        if person.branch not in policy.places:
+            return frozenset()
+        by_position = policy.roles_of(person.position)
+        if not policy.groups or not by_position:
+            return by_position
+        if self._groups is None:
+            self._groups = self.hr.groups_of_people()
+        return by_position | policy.roles_by_groups(person.position, self._groups.get(person.id, ()))
+
+    def forget_roles(self) -> None:
+        self._by_role.clear()
+        self._groups = None
 
     def evolve(self, envelope: Envelope, fact: Fact, log_position: int) -> None:
         for key in envelope.releases:
             self.claims.pop(key, None)
         for key in envelope.claims:
             self.claims[key] = envelope.case
-        if self._learn(fact):
+        if roles_changed := self.hr.learn(envelope, fact):
+            self.forget_roles()
+        if self._learn(fact) or self.in_force.learn(envelope, fact) or roles_changed:
             self.outside_position = log_position
         self.position = log_position
+
+    def supposing(self, person: Person) -> Register:
+        """The same, but for what HR says of this person: for looking ahead, and never kept."""
+        supposed = copy(self)
+        supposed.people = self.people | {person.id: person}
+        supposed._by_role = {}
+        return supposed
 
     def _learn(self, fact: Fact) -> bool:
         match fact:
             case OfPerson(person=person):
                 self.people[person.id] = person
-                self._by_role.clear()
+                self.forget_roles()
             case FriendsRoleDeclared(person=person_id, administers=administers):
                 self.friends[person_id] = administers
             case PolicyAdopted(text=text):
@@ -161,6 +191,20 @@ class Library:
     def _today(self) -> date:
         return self._day(self.policy)
 
+    @property
+    def today(self) -> date:
+        return self._today
+
+    def source_of(self, id_: str) -> str:
+        """The feed whose word counts for this person."""
+        self.read.add(f"person:{id_}")
+        return self._register.hr.sources.get(id_, STAFF_FILE)
+
+    def hr(self, *scopes: str) -> HrRegister:
+        """What HR's systems have said, of which these scopes are looked at."""
+        self.read.update(scopes)
+        return self._register.hr
+
     def place_of(self, id_: str) -> str:
         person = self.person(id_)
         return person.branch if person else ""
@@ -178,11 +222,17 @@ class Library:
         person = self.person(id_)
         if person is None or not self._works_today(person):
             return frozenset()
-        return self.policy.roles_of(person.position)
+        self._read_groups()
+        return self._register.roles_of(person, self.policy)
+
+    def _read_groups(self) -> None:
+        if self.policy.groups:
+            self.read.add("groups")
 
     def holders(self, role: Role, place: str = "") -> tuple[str, ...]:
         """Who holds a role now (at a place, where one is named), in a fixed order."""
         self.read.add("staff")
+        self._read_groups()
         having = self._register.by_role(self.policy)[role]
         return tuple(each.id for each in having if (not place or each.branch == place) and self._works_today(each))
 
@@ -272,6 +322,26 @@ class Library:
     def _with_delegates(self, holders: list[str], process: str, parties: set[str]) -> tuple[str, ...]:
         delegates = [d for holder in holders for d in self.delegates_of(holder, process) if self.is_active(d)]
         return tuple(dict.fromkeys([*holders, *(each for each in delegates if each not in parties)]))
+
+    # what is in force
+
+    def account(self, id_: str) -> Account | None:
+        self.read.add(account_scope(id_))
+        return self._register.in_force.accounts.get(id_)
+
+    def accounts(self) -> list[Account]:
+        self.read.add("accounts")
+        return [account for _, account in sorted(self._register.in_force.accounts.items())]
+
+    def rights_of(self, person: str) -> list[Right]:
+        """Rights that were granted and have not been ended, whether or not they run at this moment."""
+        self.read.add(rights_scope(person))
+        return list(self._register.in_force.rights.get(person, {}).values())
+
+    def may_post_by_role(self, person: str) -> Role | None:
+        """PR-4: the role by which someone posts without asking."""
+        held = self.roles(person)
+        return next((role for role in self.policy.may_post if role in held), None)
 
     # what other cases hold
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workflows.account_creation import AccountCreation
 from workflows.case import Case
+from workflows.posting_rights import PostingRights
 
-WORKFLOWS: dict[str, type[Case]] = {AccountCreation.page.name: AccountCreation}
-TYPE_NAMES: dict[str, str] = {"account_creation": "AccountCreation"}
+WORKFLOWS: dict[str, type[Case]] = {each.page.name: each for each in (AccountCreation, PostingRights)}
+TYPE_NAMES: dict[str, str] = {"account_creation": "AccountCreation", "posting_rights": "PostingRights"}
