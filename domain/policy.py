@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -475,6 +476,7 @@ def policy_hash(text: str | bytes) -> str:
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
+@lru_cache(maxsize=32)
 def policy_on_record(text: str) -> Policy:
     """A version that was adopted once: read, not judged again."""
     return Policy.model_validate(tomllib.loads(text))

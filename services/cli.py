@@ -26,6 +26,8 @@ from services.credentials import Unproven
 from services.desk import Caller, Desk, Unreachable
 from services.embedded_process import EmbeddedError
 from services.founding import NotFounded
+from services.hr.commands import hr_commands
+from services.hr.office import Terms
 from services.remote import RemoteDesk
 from services.settings import Settings, SettingsError
 
@@ -37,8 +39,9 @@ policy_app = typer.Typer(no_args_is_help=True, help="The policy in force, and ch
 staff_app = typer.Typer(no_args_is_help=True, help="The staff directory and its feed.")
 case_app = typer.Typer(no_args_is_help=True, help="Cases.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail and its checks.")
+explain_app = typer.Typer(no_args_is_help=True, help="Why something is so.")
 evidence_app = typer.Typer(no_args_is_help=True, help="Files kept beside the log.")
-for name, sub in (("policy", policy_app), ("staff", staff_app), ("case", case_app), ("audit", audit_app), ("evidence", evidence_app)):
+for name, sub in (("policy", policy_app), ("staff", staff_app), ("case", case_app), ("audit", audit_app), ("evidence", evidence_app), ("explain", explain_app)):
     app.add_typer(sub, name=name)
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
@@ -305,7 +308,12 @@ def policy_adopt(file: Path, person: As, data: Data = DEFAULT_DATA, as_json: Jso
 def staff_import(
     file: Path,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the difference and record nothing")] = False,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="apply the rest when rows are broken")] = False,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="apply the rest; broken rows wait in the quarantine")
+    ] = False,
+    accept_leavers: Annotated[bool, typer.Option("--accept-leavers", help="however many are missing, they left")] = False,
+    system: Annotated[str, typer.Option("--system", help="the feed whose people these are")] = "staff-file",
+    as_of: Annotated[str | None, typer.Option("--as-of", help="when the file was made: an older one is refused")] = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
@@ -317,7 +325,8 @@ def staff_import(
             raw = file.read_bytes()
         except OSError as error:
             raise Malformed("FILE", f"{file} cannot be read: {error}", "a CSV file in UTF-8") from None
-        told = session.ask(lambda desk: desk.import_staff(raw, dry_run, skip_broken))
+        terms = Terms(system, dry_run, skip_broken, accept_leavers, moment(as_of, "--as-of"))
+        told = session.ask(lambda desk: desk.import_staff(raw, terms))
         code = MALFORMED if told["problems"] and not (skip_broken or dry_run) else DONE
         if told.get("refused"):
             code = REFUSED
@@ -353,6 +362,25 @@ def staff_show(person: str, data: Data = DEFAULT_DATA, url: Url = None, token: T
         session.tell(found, show.person(found))
 
     running(as_json, do)
+
+
+# HR's systems
+
+
+def ask_the_ledger(
+    as_json: bool, data: Path, question: Callable[..., Any], in_words: Callable[[Any], str]
+) -> NoReturn:
+    def do() -> None:
+        session = Session(as_json, data)
+        told = session.ask(lambda desk: desk.of_the_ledger(question))
+        if isinstance(told, dict) and told.get("refused"):
+            session.tell_answer(told, "")
+        session.tell(told, in_words(told))
+
+    running(as_json, do)
+
+
+app.add_typer(hr_commands(ask_the_ledger), name="hr")
 
 
 # cases
@@ -479,6 +507,26 @@ def case_show(
         session = Session(as_json, data, url, token)
         found = session.ask(lambda desk: desk.case(case, None, moment(at)))
         session.tell(found, show.case(found))
+
+    running(as_json, do)
+
+
+@explain_app.command("posting")
+def explain_posting(
+    person: str,
+    account: str,
+    at: At = None,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """May they post to the account, now or at a past moment, and which events and clauses make it so."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        found = session.ask(lambda desk: desk.explain_posting(person, account, moment(at)))
+        session.tell(found, show.explained(found))
 
     running(as_json, do)
 

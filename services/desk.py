@@ -26,9 +26,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.directory import STREAM as DIRECTORY
-from domain.directory import OfPerson
-from domain.facts import KINDS, Actor, ActorKind, Channel, Evidence, Fact, Malformed, Recorded, State
+from domain.facts import KINDS, Actor, ActorKind, Channel, Evidence, Malformed, Recorded, State
 from domain.library import Library
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
@@ -39,10 +37,10 @@ from services.clock import Clock, SystemClock
 from services.credentials import DoorKey, Proven, Unproven
 from services.door import door_key, key_encryption_key
 from services.evidence import EvidenceStore
+from services.explaining import explained
 from services.forms import command_kind, filled_in, opened, still_sealed
-from services.founding import as_command, operator_name
-from services.hr.csv_feed import Feed, read_feed
-from services.ledger import Answer, Ledger, operator, unproven_refusal
+from services.hr.office import Terms, take_file
+from services.ledger import Answer, Ledger, unproven_refusal
 from services.reconciler import Reconciler
 from services.seal import KeyStore, Seal
 from services.settings import Settings
@@ -258,6 +256,10 @@ class Desk:
         fact = opened(envelope.fact, envelope.command_id, self.seal) if clear else still_sealed(envelope.fact)
         return shown | {"fact": fact, "log_position": recorded.log_position, "recorded_at": recorded.recorded_at.isoformat()}
 
+    async def explain_posting(self, person: str, account: str, at: datetime | None = None) -> dict[str, Any]:
+        """May they post, now or then, and which events and clauses make it so."""
+        return await self._in_thread(explained, self.ledger.recorder, person, account, self.clock.now(), at)
+
     async def cases(self) -> list[dict[str, Any]]:
         return await self._in_thread(self.views.cases)
 
@@ -285,21 +287,13 @@ class Desk:
     async def policy(self) -> Policy:
         return await self._in_thread(lambda: self.ledger.library().policy)
 
-    async def import_staff(self, raw: bytes, dry_run: bool, skip_broken: bool) -> dict[str, Any]:
-        """Feed the directory. Broken rows are named; with any of them nothing is applied unless `skip_broken`."""
-        return await self._in_thread(self._import_staff, raw, dry_run, skip_broken)
+    async def import_staff(self, raw: bytes, terms: Terms) -> dict[str, Any]:
+        """Feed the directory with a whole file. Broken rows are named; with any of them nothing is applied, unless
+        they may wait in the quarantine."""
+        return await self.of_the_ledger(lambda ledger: take_file(ledger, raw, terms))
 
-    def _import_staff(self, raw: bytes, dry_run: bool, skip_broken: bool) -> dict[str, Any]:
-        library = self.ledger.library()
-        feed = read_feed(raw, library.policy)
-        command, who = as_command(feed), operator(operator_name())
-        held_back = bool(feed.problems) and not skip_broken
-        facts = self.ledger.rehearse(command, DIRECTORY, who)
-        told = as_told(feed, facts, library) | {"dry_run": dry_run, "applied": False}
-        if dry_run or held_back:
-            return told
-        answer = self.ledger.submit_own(command, DIRECTORY, who, str(uuid4()))
-        return told | as_answer(answer) | {"applied": answer.refusal is None}
+    async def of_the_ledger(self, question: Callable[[Ledger], T]) -> T:
+        return await self._in_thread(lambda: question(self.ledger))
 
     async def verify(self) -> dict[str, Any]:
         return await self._in_thread(verify, self.settings.reader_url)
@@ -356,25 +350,6 @@ class Desk:
             return await asyncio.to_thread(do, *with_, **named)
         except (PersistenceError, DatabaseError, PoolTimeout) as error:
             raise Unreachable("PostgreSQL") from error
-
-
-def as_told(feed: Feed, facts: tuple[Fact, ...], library: Library) -> dict[str, Any]:
-    """The difference a feed makes, by person; who is not in it at all is left as they are."""
-    changes = [each for each in facts if isinstance(each, OfPerson)]
-    named = {each.id for each in feed.people}
-    return {
-        "difference": [
-            {"what": in_words(type(each).__name__), "person": each.person.id, "more": ", ".join(getattr(each, "changed", ()))}
-            for each in changes
-        ],
-        "unchanged": len(feed.people) - len(changes),
-        "absent": [each.id for each in library.people() if each.id not in named and each.active],
-        "problems": [str(each) for each in feed.problems],
-    }
-
-
-def in_words(name: str) -> str:
-    return name.removeprefix("Person").lower()
 
 
 def command_id(given: str | None, caller: Caller) -> str:

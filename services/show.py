@@ -77,9 +77,22 @@ def staff_import(told: dict[str, Any], file: str) -> str:
         lines.append("Nothing was applied. Mend the rows, or apply the rest with --skip-broken")
         return "\n".join(lines)
     lines.extend(f"  {each['what']}: {each['person']} {each['more']}".rstrip() for each in told["difference"])
-    lines.extend(f"  not in the feed, left as they are: {person}" for person in told["absent"])
+    lines.extend(f"  not in the feed, and kept because of a row without an id: {person}" for person in told["absent"])
+    lines.extend(f"  taken as sent, gives no authority: {each}" for each in told["unknown"])
     verb = "would be" if told["dry_run"] else "were"
     lines.append(f"{len(told['difference'])} differences {verb} applied, {told['unchanged']} people unchanged")
+    return "\n".join(lines)
+
+
+def explained(found: dict[str, Any]) -> str:
+    may = "may post" if found["may"] else "may not post"
+    lines = [f"{found['person']} {may} to {found['account']} at {found['at']}  [{', '.join(found['clauses'])}]"]
+    lines.append(f"because {found['because']}")
+    for each in found["chain"]:
+        who = each["by"] + (f" for {each['on_behalf_of']}" if each["on_behalf_of"] else "")
+        clauses = ", ".join(each["clauses"])
+        lines.append(f"  {each['log_position']:>6}  {str(each['at'])[:19]}  {each['what']}  by {who}  [{clauses}]")
+    lines.extend(f"would change it: {each}" for each in found["would_change"])
     return "\n".join(lines)
 
 
