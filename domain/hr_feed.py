@@ -84,6 +84,7 @@ class Said(Value):
     end: date | None = None
     hours: AsSent = ""
     effective_at: AwareDatetime | None = None
+    unread: AsSent = ""  # dates that are none
 
 
 class HeldRow(Value):
@@ -586,8 +587,9 @@ def of_one_user(
         yield SourceSet(system=user.system, person=person.id)
     elif known != person:
         yield difference(known, person, library.today)
-    if trouble:
-        yield from held(user, item, trouble, "a manager whom this system has sent, and who is not below them", library)
+    if trouble or user.said.unread:
+        because = "; ".join(filter(None, (user.said.unread, trouble)))
+        yield from held(user, item, because, "dates as 2026-03-02; a manager this system sent, not below them", library)
     elif (user.system, item) in library.hr().quarantine:
         yield QuarantineCleared(system=user.system, item=item)
 

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from threading import RLock
 from typing import Any, TypeVar, cast
@@ -42,7 +42,7 @@ from scim2_models import (
     UnauthorizedException,
     UniquenessException,
 )
-from scim2_server.applications.asgi import ASGIApplication, Message, Receive, Scope, Send
+from scim2_server.applications.asgi import ASGIApplication
 from scim2_server.conditions import Conditions
 from scim2_server.handler import AsyncScimHandler
 from scim2_server.memory import InMemoryStorage
@@ -50,6 +50,7 @@ from scim2_server.requests import ScimRequest
 from scim2_server.service import ScimService
 from scim2_server.storage import AsyncScimStorage, SearchPage
 from scim2_server.utils import load_default_resource_types, load_default_schemas, load_default_service_provider_config
+from starlette.types import Receive, Scope, Send
 
 from domain.facts import Actor, ActorKind, Channel, Command, Sealed
 from domain.hr_feed import (
@@ -113,12 +114,11 @@ def bearer_scheme() -> AuthenticationScheme:
 def employment_schema() -> Schema:
     usual = {"multiValued": False, "required": False, "mutability": "readWrite", "returned": "default"}
     text = {"type": "string", "caseExact": False, "uniqueness": "none", **usual}
-    moment = {"type": "dateTime", "uniqueness": "none", **usual}
     attributes: list[dict[str, Any]] = [
         {"name": "startDate", "description": "First day of work, as 2026-03-02 or a date and time", **text},
         {"name": "endDate", "description": "Last day of work, planned or past", **text},
         {"name": "workHours", "description": "Usual working hours, such as Mon-Fri 09:00-17:00", **text},
-        {"name": "effectiveAt", "description": "From when this holds; an older one is set aside", **moment},
+        {"name": "effectiveAt", "description": "From when this holds; an older one is set aside", **text},
     ]
     told = {"id": EMPLOYMENT, "name": "Employment", "description": "When someone works at the library"}
     return Schema.model_validate({**told, "attributes": attributes})
@@ -140,10 +140,8 @@ def said_by(user: dict[str, Any]) -> Said:
             branch=line(enterprise.get("department")),
             manager=line((enterprise.get("manager") or {}).get("value")),
             active=user.get("active") is not False,
-            start=day(employment.get("startDate"), "startDate"),
-            end=day(employment.get("endDate"), "endDate"),
             hours=line(employment.get("workHours")),
-            effective_at=employment.get("effectiveAt"),
+            **dates_of(employment),
         )
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
@@ -168,14 +166,34 @@ def work_email_of(user: dict[str, Any]) -> str:
     return line(ranked[0]["value"]) if ranked else ""
 
 
-def day(value: object, name: str) -> date | None:
-    text = line(value)
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text[:10])
-    except ValueError:
-        raise InvalidValueException(detail=f"{name}: {text} is no date; would pass: 2026-03-02") from None
+def dates_of(employment: dict[str, Any]) -> dict[str, Any]:
+    """What is no date is kept as it was sent, and named: HR is not stopped by it."""
+    found: dict[str, Any] = {}
+    unread: list[str] = []
+    for name, told, read in DATES:
+        text = line(employment.get(name))
+        try:
+            found[told] = read(text) if text else None
+        except ValueError:
+            unread.append(f"{name} {text} is no date")
+    return found | {"unread": line("; ".join(unread))}
+
+
+def day(text: str) -> date:
+    return date.fromisoformat(text[:10])
+
+
+def moment(text: str) -> datetime:
+    """A time without a zone is taken as UTC."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+DATES: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+    ("startDate", "start", day),
+    ("endDate", "end", day),
+    ("effectiveAt", "effective_at", moment),
+)
 
 
 # the resources of one system
@@ -504,7 +522,7 @@ class ScimDoor:
             await tenant.send_response(tenant.service.error_response(too_large), send)
             return
         mended = normalised(scope["method"], scope["path"], body) if body and tenant is not self._nobody else body
-        await tenant(scope, said_again(mended), send)
+        await tenant(dict(scope), said_again(mended), send)
 
     def _tenant(self, token: str) -> Tenant:
         if not token:
@@ -548,10 +566,10 @@ async def whole_body(receive: Receive) -> bytes | None:
     return b"".join(parts) if size <= LARGEST_BODY_BYTES else None
 
 
-def said_again(body: bytes) -> Receive:
-    messages: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+def said_again(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
+    messages: Iterator[dict[str, Any]] = iter([{"type": "http.request", "body": body, "more_body": False}])
 
-    async def receive() -> Message:
+    async def receive() -> dict[str, Any]:
         return next(messages, {"type": "http.disconnect"})
 
     return receive
