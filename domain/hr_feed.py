@@ -306,7 +306,7 @@ class HrRegister:
                 self.quarantine[system, item] = fact
             case QuarantineCleared(system=system, item=item):
                 self.quarantine.pop((system, item), None)
-            case OfResource():
+            case OfResource() if not isinstance(fact, SetAside):
                 return self._learn_of_a_resource(envelope, fact)
         return False
 
@@ -506,7 +506,8 @@ def not_older_than_the_last(feed: TakeSnapshot, library: Library) -> None:
 def not_more_leavers_than_usual(feed: TakeSnapshot, leavers: list[Person], library: Library) -> None:
     """A cut-off file must not end half the library's accounts."""
     most = library.policy.settings.feed_leavers_most_percent.value
-    own = sum(1 for each in library.people() if each.active and library.source_of(each.id) == feed.system)
+    of_it = (each for each in library.people() if library.source_of(each.id) == feed.system)
+    own = sum(not has_gone(each, library.today) for each in of_it)
     if leavers and not feed.accept_leavers and len(leavers) * 100 > most * own:
         raise Refused(
             PR_4,
@@ -691,7 +692,7 @@ def who_is_missing_from(feed: TakeSnapshot, library: Library) -> list[Person]:
     return [
         each
         for each in library.people()
-        if each.active and each.id not in named and library.source_of(each.id) == feed.system
+        if not has_gone(each, library.today) and each.id not in named and library.source_of(each.id) == feed.system
     ]
 
 
