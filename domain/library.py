@@ -126,6 +126,10 @@ class Library:
         self._register, self.at, self._version = register, at, version
         self.read: set[str] = set()
 
+    def supposing(self, person: Person, at: datetime) -> Library:
+        """As it would be at a moment to come, if HR said this of that person."""
+        return Library(self._register.supposing(person), at, self._version)
+
     # the policy
 
     @cached_property

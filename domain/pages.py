@@ -9,6 +9,7 @@ from domain.hr_feed import HR_FEED
 from domain.opening_hours import OPENING_HOURS
 from domain.policy_adoption import POLICY
 from domain.posting_rights import POSTING_RIGHTS
+from domain.staff_change import STAFF_CHANGE
 
 PAGES: dict[str, Page] = {
     page.name: page
@@ -21,7 +22,8 @@ PAGES: dict[str, Page] = {
         OPENING_HOURS,
         POLICY,
         POSTING_RIGHTS,
+        STAFF_CHANGE,
     )
 }
 # Processes whose every case is a workflow of its own; the others keep one stream for the whole library.
-CASE_PROCESSES = (ACCOUNT_CREATION.name, POSTING_RIGHTS.name)
+CASE_PROCESSES = (ACCOUNT_CREATION.name, POSTING_RIGHTS.name, STAFF_CHANGE.name)

@@ -129,8 +129,8 @@ def event_row(told: tuple[int, Envelope]) -> tuple[Any, ...]:
     sender = f"{e.actor.kind.value}:{e.actor.id}"
     return (
         e.case, e.position, e.kind, e.model_dump_json().encode(), position, e.at, e.event_id, e.at, e.occurred_at,
-        sender, e.on_behalf_of, e.role, e.place, e.channel.value, e.command_id, e.cause, e.correlation, e.policy, e.read_up_to,
-        list(e.clauses), bool(e.touches),
+        sender, e.on_behalf_of, e.role, e.place, e.channel.value, e.command_id, e.cause, e.correlation, e.policy,
+        e.read_up_to, list(e.clauses), bool(e.touches),
     )  # fmt: skip
 
 
