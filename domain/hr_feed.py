@@ -52,7 +52,8 @@ LONGEST_ROW = 40
 ANOTHER_HOLDS = "another user holds"
 AS_PERSON_ID: TypeAdapter[str] = TypeAdapter(PersonId)
 
-System = Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+SYSTEM_NAME = r"^[a-z0-9]+([_-][a-z0-9]+){0,10}$"
+System = Annotated[str, StringConstraints(max_length=40, pattern=SYSTEM_NAME)]
 ScimId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Version = Annotated[int, Field(ge=0)]
 
@@ -365,6 +366,7 @@ def decide(act: Act, state: State, library: Library) -> Decision:
     match act.command:
         case RegisterHrSystem() as asked:
             only_the_operator(act)
+            a_system_and_no_file(asked.system)
             no_token_is_in_use(asked.system, library)
             return Decision((asked.becomes(HrSystemRegistered),), Authority(role="operator"))
 
@@ -435,6 +437,11 @@ def only_that_system(act: Act, system: str) -> None:
 def only_the_operator_or_that_system(act: Act, system: str) -> None:
     if act.by.kind is not ActorKind.OPERATOR:
         only_that_system(act, system)
+
+
+def a_system_and_no_file(system: str) -> None:
+    if system == STAFF_FILE:
+        raise Refused(PR_4, f"{STAFF_FILE} is the file that is imported by hand", "another name")
 
 
 def no_token_is_in_use(system: str, library: Library) -> None:

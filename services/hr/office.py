@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from domain.directory import OfPerson
-from domain.facts import Fact, Malformed
+from domain.facts import Command, Fact, Malformed
 from domain.hr_feed import (
     STAFF_FILE,
+    SYSTEM_NAME,
     AssignPeople,
     HrRegister,
     RegisterHrSystem,
     RevokeHrToken,
     StoredResource,
     TakeSnapshot,
+    may_be_a_person_id,
     remedies,
     stream_of,
 )
@@ -32,6 +35,7 @@ TOKEN_BYTES = 32
 
 def register(ledger: Ledger, system: str) -> dict[str, Any]:
     """Let a system write by SCIM. Its token is in the answer and nowhere else: only its hash is kept."""
+    a_name(system)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     answer = submitted(ledger, RegisterHrSystem(system=system, token_sha256=hash_of_token(token)), system)
     return answer if "refused" in answer else {"system": system, "token": token, **answer}
@@ -39,19 +43,26 @@ def register(ledger: Ledger, system: str) -> dict[str, Any]:
 
 def revoke(ledger: Ledger, system: str) -> dict[str, Any]:
     """Its token opens nothing any more. Its people stay its own until another is assigned them."""
+    a_name(system)
     return {"system": system, **submitted(ledger, RevokeHrToken(system=system), system)}
 
 
 def assign(ledger: Ledger, system: str, people: tuple[str, ...], everyone_of: str | None) -> dict[str, Any]:
+    a_name(system)
     library = ledger.library()
     if everyone_of:
         people = tuple(each.id for each in library.people() if library.source_of(each.id) == everyone_of)
-    if not people:
-        raise Malformed("PERSON", "nobody is named", "person ids, or --all-of a feed that has people")
+    if not people or not all(map(may_be_a_person_id, people)):
+        raise Malformed("PERSON", "nobody is named so", "person ids, or --all-of a feed that has people")
     return {"system": system, **submitted(ledger, AssignPeople(system=system, people=people), system)}
 
 
-def submitted(ledger: Ledger, command: Any, system: str) -> dict[str, Any]:
+def a_name(system: str) -> None:
+    if not re.fullmatch(SYSTEM_NAME, system):
+        raise Malformed("NAME", "no name for an HR system", "small letters, digits and dashes, such as okta")
+
+
+def submitted(ledger: Ledger, command: Command, system: str) -> dict[str, Any]:
     return as_answer(ledger.submit_own(command, stream_of(system), operator(operator_name()), str(uuid4())))
 
 
@@ -102,6 +113,7 @@ class Terms(NamedTuple):
 def take_file(ledger: Ledger, raw: bytes, terms: Terms) -> dict[str, Any]:
     """Compare a whole file with the directory and apply the difference. With broken rows nothing is applied, unless
     they may wait in the quarantine."""
+    a_name(terms.system)
     library, who = ledger.library(), operator(operator_name())
     feed = read_feed(raw, library.policy)
     command = as_snapshot(feed, terms)

@@ -1,0 +1,207 @@
+"""Whole files as HR exports them: encodings, drifting headers, broken rows; and what the directory makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.facts import Malformed
+from domain.policy import parse_policy
+from services.hr import office as hr_office
+from services.hr.csv_feed import COLUMNS, Feed, read_feed
+from services.hr.office import Terms, take_file
+from tests.system import POLICY, STAFF, Database, Office
+
+THE_POLICY = parse_policy(POLICY.read_text(encoding="utf-8"), "mmrls.toml")
+STAFF_TEXT = STAFF.read_text(encoding="utf-8")
+HEADER = ",".join(COLUMNS)
+ROW = "p-1,José Ñuñez,jose@example.org,Library Clerk,durant,p-ed,true,2024-03-01,,Mon-Fri 09:00-17:00"
+
+
+def read(*rows: str, header: str = HEADER) -> Feed:
+    return read_feed("\n".join([header, *rows, ""]).encode(), THE_POLICY)
+
+
+def only_problem(*rows: str) -> str:
+    (problem,) = read(*rows).problems
+    return str(problem)
+
+
+# the file
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("utf-32", "utf-32"), ("cp1252", "cp1252")],
+)
+def test_every_usual_encoding_reads_the_same(written: str, told: str) -> None:
+    feed = read_feed(f"{HEADER}\r\n{ROW}\r\n".encode(written), THE_POLICY)
+    assert (feed.encoding, feed.people[0].name) == (told, "José Ñuñez")
+
+
+@pytest.mark.parametrize(
+    ("raw", "because"),
+    [
+        (f"{HEADER}\n".encode() + b"p-1,\x81\x8d", "neither UTF-8 nor Windows-1252"),
+        (f"{HEADER}\n{ROW}\n".encode("utf-16-le"), "NUL"),
+        (b"\xff\xfe\x00", "marked as utf-16, but is not"),
+        (f"{HEADER}\np-1,A\x00B".encode(), "NUL"),
+        (f"{HEADER}\n".encode() + b'p-1,"open', "not CSV"),
+        (b"", "missing id"),
+        (b"x" * 20_000_001, "too many"),
+    ],
+)
+def test_what_cannot_be_read_for_certain_is_refused(raw: bytes, because: str) -> None:
+    with pytest.raises(Malformed, match=because):
+        read_feed(raw, THE_POLICY)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEADER.upper(),
+        " ID , Name ,Work E-Mail, POSITION,Branch,Supervisor,Active,Start,End,Hours",
+        "Employee Number,Full Name,E-mail,Job Title,Department,Manager ID,Status,Hire Date,Last Day,Work Hours",
+        HEADER.replace(",", ";"),
+        HEADER.replace(",", "\t"),
+    ],
+)
+def test_headers_drift(header: str) -> None:
+    mark = next((each for each in ";\t" if each in header), ",")
+    assert read(ROW.replace(",", mark), header=header).people == read(ROW).people
+
+
+def test_more_columns_and_another_order_change_nothing() -> None:
+    header, row = f"shoe_size,{HEADER}", f"44,{ROW}"
+    assert read(row, header=header).people == read(ROW).people
+
+
+@pytest.mark.parametrize(
+    ("header", "because"),
+    [(HEADER.replace(",end", ""), "missing end"), (HEADER.replace("end", "Start Date"), "missing end")],
+)
+def test_a_column_that_is_gone_is_not_read_as_empty(header: str, because: str) -> None:
+    with pytest.raises(Malformed, match=because):
+        read(header=header)
+
+
+def test_a_column_under_two_names_is_refused() -> None:
+    with pytest.raises(Malformed, match="start is there twice"):
+        read(header=f"{HEADER},Hire Date")
+
+
+# rows
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "problem"),
+    [
+        ("p-1", "", "line 2, id: is empty"),
+        ("p-1", "p 1", "line 2, id"),
+        ("true", "maybe", "line 2, active: maybe is neither yes nor no"),
+        ("2024-03-01", "03/01/2024", "line 2, start"),
+        ("2024-03-01,", "2024-03-01,2024-02-29", "line 2, end: 2024-02-29 is before the start"),
+        ("p-ed", "p-1", "line 2, supervisor: p-1 is their own supervisor"),
+        ("Library Clerk", "Clerk, Library", "line 2, row: 11 fields under 10 columns"),
+        (",Mon-Fri 09:00-17:00", "", "line 2, row: 9 fields under 10 columns"),
+    ],
+)
+def test_a_broken_row_is_named_by_line_and_column_and_kept(was: str, now: str, problem: str) -> None:
+    row = ROW.replace(was, now, 1)
+    assert problem in "\n".join(map(str, read(row).problems))
+    feed = read(row)
+    assert (feed.people, len(feed.held)) == ((), 1)
+    assert feed.held[0].row["name"] == "José Ñuñez"
+
+
+def test_of_two_rows_for_one_person_neither_is_applied() -> None:
+    feed = read(ROW, ROW.replace("durant", "winona"), ROW.replace("p-1", "p-2"))
+    assert [each.id for each in feed.people] == ["p-2"]
+    assert [str(each).partition(";")[0] for each in feed.problems] == [
+        "line 2, id: p-1 stands at line 3 too", "line 3, id: p-1 stands at line 2 too"
+    ]  # fmt: skip
+    assert [each.item for each in feed.held] == ["row p-1"]
+
+
+def test_an_unknown_branch_or_position_is_taken_as_sent_and_told() -> None:
+    feed = read(ROW.replace("durant", "Atlantis").replace("Library Clerk", "Wizard"))
+    assert (feed.people[0].branch, feed.people[0].position, feed.problems) == ("Atlantis", "Wizard", ())
+    assert [each.column for each in feed.unknown] == ["branch", "position"]
+
+
+def test_a_branch_may_be_given_by_its_name() -> None:
+    assert read(ROW.replace("durant", "DURANT  Library")).people[0].branch == "durant"
+
+
+# what the directory makes of it
+
+
+@pytest.fixture(scope="module")
+def office(database: Database) -> Iterator[Office]:
+    office = Office(database).founded()
+    yield office
+    office.close()
+
+
+def taken(office: Office, text: str, **terms: Any) -> dict[str, Any]:
+    return take_file(office.ledger, text.encode(), Terms(**terms))
+
+
+def position(office: Office) -> int:
+    return office.ledger.recorder.max_notification_id() or 0
+
+
+def without(text: str, *people: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if line.split(",")[0] not in people)
+
+
+def test_a_dry_run_shows_the_difference_and_records_nothing(office: Office) -> None:
+    before = position(office)
+    told = taken(office, without(STAFF_TEXT, "p-hq-clerk"), dry_run=True)
+    assert told["difference"] == [{"what": "left", "person": "p-hq-clerk", "more": ""}]
+    assert position(office) == before
+
+
+def test_the_difference_is_applied_once_and_taken_back_by_the_next_file(office: Office) -> None:
+    short = without(STAFF_TEXT, "p-hq-clerk")
+    assert [each["what"] for each in taken(office, short)["difference"]] == ["left"]
+    before = position(office)
+    assert taken(office, short)["difference"] == []
+    assert position(office) == before
+    assert [each["what"] for each in taken(office, STAFF_TEXT)["difference"]] == ["returned"]
+
+
+def test_a_file_that_was_cut_off_is_refused_and_says_what_would_pass(office: Office) -> None:
+    cut = "".join(STAFF_TEXT.splitlines(keepends=True)[:20])
+    told = taken(office, cut)
+    assert not told["applied"]
+    assert "more than 10 percent" in told["refused"]["because"]
+    assert "--accept-leavers" in told["refused"]["remedy"]
+    assert all(each.active for each in office.ledger.library().people()[:5])
+
+
+def test_broken_rows_wait_are_shown_and_are_tried_again(office: Office) -> None:
+    broken = STAFF_TEXT.replace("p-hq-clerk,Headquarters Clerk", "p-hq-clerk,", 1)
+    assert not taken(office, broken)["applied"]
+    assert taken(office, broken, skip_broken=True)["applied"]
+    (waiting,) = hr_office.waiting(office.ledger)["quarantine"]
+    assert (waiting["item"], waiting["problem"]) == ("row p-hq-clerk", "name: is empty")
+    assert office.ledger.library().is_active("p-hq-clerk")
+    assert taken(office, STAFF_TEXT)["applied"]
+    assert hr_office.waiting(office.ledger)["quarantine"] == []
+
+
+def test_a_file_of_another_system_ends_nobody_of_the_staff_file(office: Office) -> None:
+    hr_office.register(office.ledger, "paychex")
+    told = taken(office, f"{HEADER}\n{ROW}\n", system="paychex")
+    assert told["difference"] == [{"what": "joined", "person": "p-1", "more": ""}]
+    assert [each["people"] for each in hr_office.systems(office.ledger) if each["system"] == "paychex"] == [1]
+
+
+def test_a_file_by_windows_is_the_same_feed(office: Office, tmp_path: Path) -> None:
+    before = position(office)
+    told = take_file(office.ledger, STAFF_TEXT.encode("utf-16"), Terms(dry_run=True))
+    assert (told["difference"], told["encoding"], position(office)) == ([], "utf-16", before)
