@@ -156,8 +156,8 @@ def what_is_wrong_with(right: Right, library: Library) -> tuple[str, str] | None
         return f"the right begins at {right.since.isoformat()}", "that moment comes"
     if library.at >= right.until:
         return f"the right's term ended at {right.until.isoformat()}", "a new request is granted"
-    if library.place_of(right.holder) != right.place:
-        return f"the right was given for {right.place}, where {right.holder} is no longer", "a new request is granted"
+    if right.lapsed:
+        return f"the right, given for {right.place}, lapsed: {right.lapsed}", "a new request is granted"
     if right.paused:
         return "the right is suspended", f"it is reinstated in {right.case}"
     if right.conditions:

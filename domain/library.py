@@ -84,7 +84,8 @@ class Register:
             self.claims[key] = envelope.case
         if roles_changed := self.hr.learn(envelope, fact):
             self.forget_roles()
-        if self._learn(fact) or self.in_force.learn(envelope, fact) or roles_changed:
+        learnt = (self._learn(fact), self.in_force.learn(envelope, fact), roles_changed)
+        if any(learnt):
             self.outside_position = log_position
         self.position = log_position
 

@@ -38,7 +38,6 @@ from domain.facts import (
 )
 from domain.in_force import (
     ConditionOfRightsMet,
-    Right,
     RightsBegun,
     RightsEnded,
     RightsPaused,
@@ -678,19 +677,16 @@ def what_becomes_of_the_right(case: RightsCase, library: Library) -> tuple[Fact,
     if role := library.may_post_by_role(case.requester):
         return (RightsSuperseded(holder=case.requester, role=role),)
     accounts = [library.account(each) for each in case.right.accounts]
-    cause = why_it_lapses(case.right, library) or (
+    cause = why_it_lapses(case, library) or (
         "" if any(each and each.in_service for each in accounts) else "its accounts are closed"
     )
     return (RightsLapsed(holder=case.requester, cause=cause),) if cause else ()
 
 
-def why_it_lapses(right: Right | RightsGranted, library: Library) -> str:
-    """PR-5: a right was given for work at one place, by whoever answers for that place."""
-    if not library.is_active(right.holder):
-        return "its holder left the library's service"
-    if library.place_of(right.holder) != right.place:
-        return f"its holder moved from {right.place} to {library.place_of(right.holder)}"
-    return ""
+def why_it_lapses(case: RightsCase, library: Library) -> str:
+    """What HR said in between counts, though they be back by now; and so does a last day that is over."""
+    said = next((each.lapsed for each in library.rights_of(case.requester) if each.case == case.case), "")
+    return said or ("" if library.is_active(case.requester) else "its holder left the library's service")
 
 
 # how the state follows from the facts

@@ -247,7 +247,7 @@ def decide(act: Act, case: StaffChangeCase, library: Library) -> Decision:
             only_the_system(act)
             place = follow.from_place or library.place_of(follow.person)
             followed = follow.becomes(StaffChangeFollowed, place=place)
-            return Decision((followed, *what_follows_here(follow.person, library)))
+            return Decision((followed, *what_follows_here(follow, library)))
 
         case ReportStaffChange() as report, Stage.FOLLOWED:
             only_the_system(act)
@@ -308,9 +308,10 @@ def someone_who_counts(person: str, library: Library) -> None:
 # what follows
 
 
-def what_follows_here(person: str, library: Library) -> tuple[Fact, ...]:
-    known = library.person(person)
-    if known is None or not library.is_active(person):
+def what_follows_here(follow: FollowStaffChange, library: Library) -> tuple[Fact, ...]:
+    """Who has left has left, though they be back by now: a rehire gets no seat back by itself."""
+    person, known = follow.person, library.person(follow.person)
+    if known is None or follow.change is Change.LEFT or not library.is_active(person):
         return what_a_departure_brings(person, library)
     if known.end is not None:
         return (departure_ahead(known, known.end, library), *remedies_for(seats_of(person, library), library))

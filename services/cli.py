@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -381,6 +381,66 @@ def ask_the_ledger(
 
 
 app.add_typer(hr_commands(ask_the_ledger), name="hr")
+
+
+@staff_app.command("preview")
+def staff_preview(
+    person: str,
+    leaving: Annotated[str, typer.Option("--leaving", help="their last day, such as 2026-03-31")],
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """What would follow if a person left. Nothing is recorded."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.preview_leaving(person, day(leaving)))
+        session.tell(found, show.preview(found))
+
+    running(as_json, do)
+
+
+@staff_app.command("orphans")
+def staff_orphans(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Prove that nothing open, delegated, granted or seated belongs to someone who is gone."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.orphans())
+        session.tell(found, show.orphans(found), WRONG if found else DONE)
+
+    running(as_json, do)
+
+
+def day(given: str) -> date:
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise Malformed("--leaving", f"{given} is no day", "a date such as 2026-03-31") from None
+
+
+@app.command()
+def rights(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """The rights roster: who may post by a right, to which accounts, until when."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.rights())
+        session.tell(found, show.rights(found))
+
+    running(as_json, do)
+
+
+@app.command()
+def remedies(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Accounts that have to be mended (PR-7), by when."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.remedies())
+        session.tell(found, show.remedies(found))
+
+    running(as_json, do)
 
 
 # cases

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID, uuid4, uuid5
@@ -44,6 +44,7 @@ from services.ledger import Answer, Ledger, unproven_refusal
 from services.reconciler import Reconciler
 from services.seal import KeyStore, Seal
 from services.settings import Settings
+from services.staff import orphans, preview
 from services.submissions import Submission, parse_submission
 from services.views import Views
 from services.worker import connected
@@ -318,6 +319,20 @@ class Desk:
             }
             for each in found
         ]
+
+    async def preview_leaving(self, person: str, last_day: date) -> dict[str, Any]:
+        """What would follow if this were someone's last day. Nothing is recorded."""
+        return await self._in_thread(preview, self.ledger, person, last_day)
+
+    async def orphans(self) -> list[dict[str, str]]:
+        """Whatever is open, delegated, granted or seated and belongs to someone who is not at work here."""
+        return await self._in_thread(orphans, self.ledger)
+
+    async def rights(self) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.rights, self.clock.now())
+
+    async def remedies(self) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.remedies)
 
     async def seen(self, log_position: int) -> bool:
         """Wait until the projections have what was just recorded; False if they have not in a few seconds."""

@@ -28,10 +28,22 @@ from projections.cases import CasePages
 from projections.inbox import Inbox
 from projections.notices import Notices
 from projections.projection import SCHEMA, Logged, Projection
+from projections.remedies import Remedies
+from projections.rights import RightsRoster
+from projections.staff_directory import StaffDirectory
 from services.mail.outbox import run_mailer
 from services.settings import Settings
 
-PROJECTIONS: tuple[type[Projection], ...] = (AuditTrail, Inbox, CasePages, AccountRegister, Notices)
+PROJECTIONS: tuple[type[Projection], ...] = (
+    AuditTrail,
+    Inbox,
+    CasePages,
+    AccountRegister,
+    Notices,
+    RightsRoster,
+    Remedies,
+    StaffDirectory,
+)
 CHANNEL = "ledger_events"
 PAGE = 500
 PAGE_OF_A_REBUILD = 5_000

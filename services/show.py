@@ -96,6 +96,34 @@ def explained(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def preview(found: dict[str, Any]) -> str:
+    lines = [f"If {found['last_day']} were the last day of {found['person']}:"]
+    lines.extend(f"  the right granted in {each['case']} would end" for each in found["rights_end"])
+    lines.extend(f"  the delegation from {each['giver']} to {each['to']} would end" for each in found["delegations_end"])
+    lines.extend(f"  they would no longer administer {account}" for account in found["seats_vacated"])
+    lines.extend(f"  change the credentials of {account}" for account in found["credentials_to_rotate"])
+    lines.extend(f"  {account} would be in breach (PR-7): {why}" for account, why in found["in_breach"].items())
+    lines.extend(f"  {each['case']}: {', '.join(each['facts'])}" for each in found["cases"])
+    return "\n".join(lines) if len(lines) > 1 else f"{lines[0]} nothing would follow"
+
+
+def orphans(found: list[dict[str, str]]) -> str:
+    rows = [(each["what"], each["person"], each["where"]) for each in found]
+    return table(rows, ("what", "person", "where")) if rows else "Nothing belongs to anyone who is gone"
+
+
+def rights(found: list[dict[str, Any]]) -> str:
+    rows = [
+        (each["holder"], each["standing"], str(each["until"] or "-")[:10], ", ".join(each["accounts"])) for each in found
+    ]
+    return table(rows, ("holder", "standing", "until", "accounts")) if rows else "No rights yet"
+
+
+def remedies(found: list[dict[str, Any]]) -> str:
+    rows = [(each["account"], str(each["due"] or "-")[:10], each["case"], each["because"]) for each in found]
+    return table(rows, ("account", "due", "case", "because")) if rows else "Nothing has to be mended"
+
+
 def cases(found: list[dict[str, Any]]) -> str:
     rows = [(each["case"], each["stage"], each["account"], each["waiting_to"] or "-") for each in found]
     return table(rows, ("case", "stage", "account", "waits for someone to")) if rows else "No cases yet"

@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool
 
 from services.projector import PROJECTIONS, Positions
 from projections.account_register import REGISTER_AT
+from projections.rights import ROSTER_AT
 
 CONNECT_SECONDS = 5.0
 FILTERS = {
@@ -48,6 +49,14 @@ class Views:
 
     def accounts(self, at: datetime) -> list[dict[str, Any]]:
         return self._rows(SQL(REGISTER_AT), {"at": at})
+
+    def rights(self, at: datetime) -> list[dict[str, Any]]:
+        """Who may post by a right, to what, until when; and what became of each right."""
+        return self._rows(SQL(ROSTER_AT), {"at": at})
+
+    def remedies(self) -> list[dict[str, Any]]:
+        select = "select *, case_id as case from views.remedies where closed_at is null order by due nulls last, account"
+        return self._rows(SQL(select), {})
 
     def outbox(self) -> list[dict[str, Any]]:
         return self._rows(

@@ -158,6 +158,14 @@ def add_readings(app: FastAPI, desk: Desk) -> None:
     ) -> dict[str, Any]:
         return await desk.explain_posting(person, account, at)
 
+    @app.get("/api/v1/rights", summary="The rights roster")
+    async def rights(who: Who) -> list[dict[str, Any]]:
+        return await desk.rights()
+
+    @app.get("/api/v1/remedies", summary="Accounts that have to be mended (PR-7)")
+    async def remedies(who: Who) -> list[dict[str, Any]]:
+        return await desk.remedies()
+
     @app.get("/api/v1/accounts", summary="The account register, with the health of PR-7")
     async def accounts(who: Who) -> list[dict[str, Any]]:
         return await desk.accounts()

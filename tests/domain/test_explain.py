@@ -91,7 +91,7 @@ def test_the_answer_changes_at_the_very_moment_the_term_ends(world: World) -> No
         (lambda world: world.says(MANAGER, RevokeRights(reason=sealed()), CASES[0]), "nor has a right"),
         (lambda world: world.hr_says(HOLDER, active=False), "not an active employee"),
         (lambda world: world.hr_says(HOLDER, end=date(2026, 3, 1)), "not an active employee"),
-        (lambda world: world.hr_says(HOLDER, branch="west"), "given for durant"),
+        (lambda world: world.hr_says(HOLDER, branch="west"), "moved from durant to west"),
         (lambda world: world.closes(DURANT), "is closed"),
     ],
 )
@@ -153,6 +153,7 @@ STEPS: dict[str, Callable[[World, int], Any]] = {
     "leave": lambda world, nth: world.hr_says((HOLDER, OTHER, MANAGER)[nth % 3], active=nth < 3),
     "move": lambda world, nth: world.hr_says((HOLDER, OTHER)[nth % 2], branch=("durant", "west", "hq")[nth % 3]),
     "rise": lambda world, nth: world.hr_says(HOLDER, position=("Branch Manager", "Library Clerk")[nth % 2]),
+    "leave and return": lambda world, nth: [world.hr_says((HOLDER, OTHER)[nth % 2], active=on) for on in (False, True)],
     "end": lambda world, nth: world.hr_says(HOLDER, end=date(2026, 3 + nth, 15)),
     "close": lambda world, nth: world.closes((DURANT, WEST)[nth % 2]),
     "open": lambda world, nth: world.has_account(*((DURANT, "durant"), (WEST, "west"))[nth % 2]),

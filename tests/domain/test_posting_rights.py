@@ -342,6 +342,18 @@ def test_a_rehired_holder_has_no_old_right(world: World) -> None:
     assert world.library().rights_of(HOLDER) == []
 
 
+@pytest.mark.parametrize(
+    ("away", "back"), [({"active": False}, {"active": True}), ({"branch": "west"}, {"branch": "durant"})]
+)
+def test_a_holder_who_is_back_before_anyone_looked_has_no_right_either(
+    world: World, away: dict[str, Any], back: dict[str, Any]
+) -> None:
+    granted(world)
+    world.hr_says(HOLDER, **away)
+    world.hr_says(HOLDER, **back)
+    assert names(world.looks_again(CASE)) == ["RightsLapsed"]
+
+
 def test_a_right_over_closed_accounts_alone_lapses(world: World) -> None:
     world.has_account(WEST, "west")
     granted(world, accounts=(DURANT, WEST))

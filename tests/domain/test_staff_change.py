@@ -180,6 +180,13 @@ def test_a_planned_departure_that_hr_changes_is_off_the_record_of_its_case(
     assert world.state(case).stage is Stage.DONE
 
 
+def test_who_is_back_before_anyone_looked_has_no_seat_either(world: World) -> None:
+    world.hr_says(MANAGER, active=False)
+    world.hr_says(MANAGER, active=True)
+    command = FollowStaffChange(person=MANAGER, change=Change.LEFT, event="x", log_position=1)
+    assert "AdministratorLeft" in names(world.does(f"staff_change-{uuid4()}", command, TIMER))
+
+
 def test_who_returns_gets_no_seat_back(world: World) -> None:
     follows(world, MANAGER, active=False)
     _, facts = follows(world, MANAGER, active=True)

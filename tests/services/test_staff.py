@@ -14,12 +14,11 @@ from domain.facts import Actor, ActorKind, Channel, Malformed
 from domain.posting_rights import RequestRights
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.ledger import SYSTEM, Sender
-from services.staff import CHANGES, OpenCases, StaffActivities, follow, orphans, preview, rows_of
+from services.staff import OpenCases, orphans, preview
 from tests.fresh import fresh_database
 from tests.projections.history import Life, a_life
-from tests.services.rights import HOLDER, MANAGER, asked, granted, state
+from tests.services.rights import HOLDER, MANAGER, asked, carried_out, followed, granted, state
 from tests.system import sealed
-from workflows.messages import Ask
 
 ACCOUNT = "account:facebook:durantlibrary"
 
@@ -28,17 +27,6 @@ ACCOUNT = "account:facebook:durantlibrary"
 def life(server: EmbeddedPostgreSQL) -> Iterator[Life]:
     with fresh_database(server) as database, a_life(database) as life:
         yield life
-
-
-def followed(life: Life) -> list[str]:
-    """As the follower does it, without a workflow."""
-    changes = rows_of(life.office.ledger.recorder, CHANGES, (0, "staff_change"))
-    return [case for each in changes if (case := follow(life.office.ledger, each))]
-
-
-def carried_out(life: Life, case: str) -> Any:
-    StaffActivities(life.office.ledger).carry_out(Ask(case=case, after=0))
-    return state(life, case)
 
 
 def report_of(life: Life, case: str) -> dict[str, Any]:
