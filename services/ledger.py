@@ -38,6 +38,7 @@ from domain.facts import (
     State,
     content_hash,
 )
+from domain.hr_feed import HrRegister
 from domain.library import Library, Register
 from domain.pages import CASE_PROCESSES, PAGES
 from services.clock import Clock
@@ -184,6 +185,11 @@ class Ledger(Application[str]):
         """The library as of now, read on to the newest event."""
         self._read_on("", None, "", "")
         return Library(self._register, self.clock.now(), version)
+
+    def hr(self) -> HrRegister:
+        """What HR's systems have said, read on to the newest event: asked at each of their requests, so one query."""
+        self._learn_of_the_library([recorded_from(row) for row in self.recorder.shared_after(self._register.position)])
+        return self._register.hr
 
     def library_position(self) -> int:
         """The log position of the newest event that changed what decisions know of the library."""

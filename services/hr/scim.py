@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime
@@ -204,22 +205,21 @@ class Mirror(InMemoryStorage):
 
     def __init__(self, provider: ScimProvider) -> None:
         super().__init__()
-        self.types = {str(each.name): each for each in provider.resource_types}
         self.models: dict[str, type[Resource[Any]]] = {
-            name: cast(type[Resource[Any]], provider.model_for(each)) for name, each in self.types.items()
+            str(each.name): cast(type[Resource[Any]], provider.model_for(each)) for each in provider.resource_types
         }
-        self.held: dict[str, tuple[str, int]] = {}
+        self.held: dict[str, StoredResource] = {}
 
-    def hold(self, id_: str, type_: str, version: int, resource: Resource[Any]) -> None:
+    def hold(self, stored: StoredResource, resource: Resource[Any]) -> None:
         self._store(resource, self._values_of(resource))
-        self.held[id_] = (type_, version)
+        self.held[stored.id] = stored
 
     def drop(self, id_: str) -> None:
         if known := self.held.pop(id_, None):
-            self._remove((known[0], id_))
+            self._remove((known.type, id_))
 
     def version(self, id_: str) -> int:
-        return self.held[id_][1] if id_ in self.held else 0
+        return self.held[id_].version if id_ in self.held else 0
 
     def is_taken(self, resource: Resource[Any]) -> bool:
         try:
@@ -259,7 +259,7 @@ class LedgerStorage(AsyncScimStorage):
 
     def read_on(self) -> None:
         """Bring the resources up to what the log says now."""
-        self.catch_up(self._ledger.library().hr())
+        self.catch_up(self._ledger.hr())
 
     def catch_up(self, register: HrRegister) -> None:
         with self._lock:
@@ -273,7 +273,7 @@ class LedgerStorage(AsyncScimStorage):
         if stored is None:
             self._mirror.drop(id_)
         elif stored.version > self._mirror.version(id_):
-            self._mirror.hold(id_, stored.type, stored.version, self._resource(stored))
+            self._mirror.hold(stored, self._resource(stored))
 
     def _resource(self, stored: StoredResource) -> Resource[Any]:
         model = self._mirror.models[stored.type]
@@ -309,16 +309,16 @@ class LedgerStorage(AsyncScimStorage):
         await in_thread(self._delete, resource_type, resource_id, expected)
 
     def _version_replaced(self, resource_type: ResourceType, id_: str, expected: str | None) -> int:
-        with self._lock:
-            known = self._mirror.get(resource_type, id_)
-        if expected is not None and known.meta and known.meta.version != expected:
+        known = self._mirror.held.get(id_)
+        if known is None or known.type != resource_type.name:
+            raise NotFoundException(detail=f"{resource_type.name} {id_!r} not found")
+        if expected not in (None, version_of(known)):
             raise PreconditionFailedException
-        return self._mirror.version(id_)
+        return known.version
 
     def _write(self, type_: ResourceType, resource: Resource[Any], id_: str, expected: int) -> Resource[Any]:
         command_id, type_name = str(uuid4()), str(type_.name)
-        stored = resource.model_copy(deep=True)
-        stored.id, stored.meta = id_, Meta(resource_type=type_name)
+        stored = resource.model_copy(update={"id": id_, "meta": Meta(resource_type=type_name)})
         with self._lock:
             if self._mirror.is_taken(stored):
                 raise UniquenessException
@@ -333,9 +333,9 @@ class LedgerStorage(AsyncScimStorage):
             return self._store_group(resource.model_dump(mode="json"), id_, expected)
         # a password that an HR system sends along is nothing we keep
         cast(Any, resource).password = None
-        said = said_by(resource.model_dump(mode="json"))
-        sealed = self._sealed(resource.model_dump_json(), id_, command_id)
-        return StoreUser(system=self.system, id=id_, said=said, resource=sealed, expected=expected)
+        text = resource.model_dump_json()
+        sealed = self._sealed(text, id_, command_id)
+        return StoreUser(system=self.system, id=id_, said=said_by(json.loads(text)), resource=sealed, expected=expected)
 
     def _store_group(self, group: dict[str, Any], id_: str, expected: int) -> StoreGroup:
         return StoreGroup(
@@ -372,11 +372,8 @@ class LedgerStorage(AsyncScimStorage):
                 self._take(key[1], self._with_its_birth(own.resources.get(key)))
 
     def _with_its_birth(self, stored: StoredResource | None) -> StoredResource | None:
-        if stored is None or stored.id not in self._mirror.held:
-            return stored
-        known = self._mirror.get(self._mirror.types[stored.type], stored.id)
-        born = known.meta.created if known.meta and known.meta.created else stored.created
-        return stored._replace(created=born)
+        known = self._mirror.held.get(stored.id) if stored else None
+        return stored._replace(created=known.created) if stored and known else stored
 
     def _explain(self, refusal: Refusal, type_: ResourceType, id_: str, expected: int) -> None:
         """The ledger's refusal as the protocol's error, by what the log says by now."""
@@ -395,8 +392,12 @@ def meta_of(stored: StoredResource) -> Meta:
         resource_type=stored.type,
         created=stored.created,
         last_modified=stored.modified,
-        version=f'W/"{stored.version}"',
+        version=version_of(stored),
     )
+
+
+def version_of(stored: StoredResource) -> str:
+    return f'W/"{stored.version}"'
 
 
 async def in_thread(do: Callable[..., T], *with_: Any) -> T:
@@ -527,7 +528,7 @@ class ScimDoor:
     def _tenant(self, token: str) -> Tenant:
         if not token:
             return self._nobody
-        register = self._ledger().library().hr()
+        register = self._ledger().hr()
         system = register.system_of_token(hash_of_token(token))
         if system is None:
             return self._nobody
