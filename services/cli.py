@@ -27,6 +27,7 @@ from services.desk import Caller, Desk, Unreachable
 from services.embedded_process import EmbeddedError
 from services.founding import NotFounded
 from services.hr.commands import hr_commands
+from services.hr.webhook_commands import webhook_commands
 from services.hr.office import Terms
 from services.remote import RemoteDesk
 from services.settings import Settings, SettingsError
@@ -381,6 +382,19 @@ def ask_the_ledger(
 
 
 app.add_typer(hr_commands(ask_the_ledger), name="hr")
+
+
+def ask_the_installation(
+    as_json: bool, data: Path, question: Callable[[Settings], Any], text: Callable[[Any], str], any_is_wrong: bool
+) -> NoReturn:
+    def do() -> None:
+        answer = question(settings_of(data))
+        Session(as_json, data).tell(answer, text(answer), WRONG if any_is_wrong and answer else DONE)
+
+    running(as_json, do)
+
+
+app.add_typer(webhook_commands(ask_the_installation), name="webhooks")
 
 
 @staff_app.command("preview")
