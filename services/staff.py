@@ -31,7 +31,7 @@ from domain.administrators import what_breaks_pr_7
 from domain.delegation import STREAM as DELEGATION
 from domain.delegation import DelegationLapsed
 from domain.directory import OfPerson, PersonMoved
-from domain.facts import Act, Fact, Malformed, Recorded, Refused, State
+from domain.facts import Act, Command, Fact, Malformed, Recorded, Refused, State
 from domain.in_force import RightsEnded
 from domain.library import Library
 from domain.pages import PAGES
@@ -48,7 +48,7 @@ from domain.staff_change import (
     day_after,
     seats_of,
 )
-from domain.waiting import Reconsider, TaskRerouted
+from domain.waiting import LetTimePass, Reconsider, TaskRerouted
 from services.activities import as_fact_of_case
 from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from
 from services.recorder import LedgerRecorder, Row
@@ -305,10 +305,17 @@ def rehearsed(ledger: Ledger, person: str, then: Library) -> Iterator[Ahead]:
 
 
 def what_would_follow(case: str, state: State, then: Library) -> tuple[Fact, ...]:
+    """By their departure, in a case that is still open then; what time brings before is another thing."""
     page = PAGES[case.partition("-")[0]]
-    act = Act(Reconsider(), "rehearsal", case, SYSTEM.actor, then.at, SYSTEM.channel, SYSTEM.method)
+    for fact in decided(LetTimePass(), case, state, then):
+        state = page.evolve(state, fact)
+    return () if cast(Any, state).closed() else decided(Reconsider(), case, state, then)
+
+
+def decided(command: Command, case: str, state: State, then: Library) -> tuple[Fact, ...]:
+    act = Act(command, "rehearsal", case, SYSTEM.actor, then.at, SYSTEM.channel, SYSTEM.method)
     try:
-        return page.decide(act, state, then).facts
+        return PAGES[case.partition("-")[0]].decide(act, state, then).facts
     except Refused:
         return ()
 
