@@ -39,6 +39,7 @@ from domain.facts import (
     content_hash,
     every_one_of,
 )
+from domain.in_force import AccountPutInService
 from domain.policy import Role, SetupTask
 from domain.waiting import (
     Asked,
@@ -272,19 +273,12 @@ class SetUpCompleted(OfAccount, kind="account_creation.SetUpCompleted"):
     clauses: ClassVar[tuple[str, ...]] = (PR_2, PR_3)
 
 
-class AccountOpened(OfAccount, kind="account_creation.AccountOpened"):
+class AccountOpened(AccountPutInService, OfAccount, kind="account_creation.AccountOpened"):
     """The account is in service, with these administrators. Its stewardship begins here; the handle stays claimed."""
 
     clauses: ClassVar[tuple[str, ...]] = (PR_1, PR_2, PR_7)
-    account: str
     platform: Slug
     handle: Line
-    place: Slug
-    administrators: tuple[PersonId, ...]
-    posters: tuple[PersonId, ...]
-
-    def touches(self) -> tuple[str, ...]:
-        return (f"account:{self.account}",)
 
 
 class AccountCase(State):

@@ -14,7 +14,21 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from domain.clauses import PR_1, PR_5
-from domain.facts import Act, Authority, Command, Decision, Fact, Page, PersonId, Refused, Sealed, Slug, State
+from domain.facts import (
+    Act,
+    ActorKind,
+    Authority,
+    Command,
+    Decision,
+    Fact,
+    Page,
+    PersonId,
+    Refused,
+    Sealed,
+    Slug,
+    State,
+)
+from domain.waiting import Reconsider
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -69,6 +83,14 @@ class DelegationEnded(OfDelegation, kind="delegation.DelegationEnded"):
     pass
 
 
+class DelegationLapsed(DelegationEnded, kind="delegation.DelegationLapsed"):
+    """Ended because one of the two left the library's service."""
+
+    giver: PersonId
+    to: PersonId
+    left: PersonId
+
+
 def decide(act: Act, _: State, library: Library) -> Decision:
     match act.command:
         case Delegate() as wanted:
@@ -89,8 +111,18 @@ def decide(act: Act, _: State, library: Library) -> Decision:
                 )
             return Decision((DelegationEnded(delegation=delegation),), authority)
 
+        case Reconsider() if act.by.kind is ActorKind.TIMER:
+            return Decision(tuple(what_lapses(library)))
+
         case _:
             raise Refused(PR_5, f"{act.command.kind} is not a step of delegation", "Delegate or EndDelegation")
+
+
+def what_lapses(library: Library) -> Iterator[DelegationLapsed]:
+    for each in library.delegations():
+        left = next((person for person in (each.giver, each.to) if not library.is_active(person)), None)
+        if left:
+            yield DelegationLapsed(delegation=each.delegation, giver=each.giver, to=each.to, left=left)
 
 
 def someone_who_acts(person: str, library: Library) -> Authority:

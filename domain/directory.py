@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from domain.clauses import PR_4, PR_18
 from domain.facts import (
@@ -26,7 +26,6 @@ from domain.facts import (
     PersonId,
     Refused,
     Sha256,
-    Slug,
     State,
     Value,
 )
@@ -35,16 +34,18 @@ if TYPE_CHECKING:
     from domain.library import Library
 
 STREAM = "directory"
+# a line as HR has it, or nothing: a branch or position that the policy does not know is kept and gives no authority
+AsSent = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class Person(Value):
-    """One person of the staff directory, as HR says it. `branch` is a place of the policy; dates are whole days."""
+    """One person of the staff directory, as HR says it. `branch` is a place of the policy file, or what HR calls it."""
 
     id: PersonId
     name: Line
-    work_email: Line
-    position: Line
-    branch: Slug
+    work_email: AsSent
+    position: AsSent
+    branch: AsSent
     supervisor: PersonId | None = None
     active: bool
     start: date | None = None
@@ -89,8 +90,8 @@ class PersonChanged(OfPerson, kind="directory.PersonChanged"):
 class PersonMoved(OfPerson, kind="directory.PersonMoved"):
     """Another branch or another position: what the person may do has to be asked anew."""
 
-    from_branch: Slug
-    from_position: Line
+    from_branch: AsSent
+    from_position: AsSent
 
 
 class PersonLeft(OfPerson, kind="directory.PersonLeft"):

@@ -8,6 +8,7 @@ conditional on exactly those not having changed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from copy import copy
 from datetime import date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -17,6 +18,8 @@ from domain.clauses import PR_19
 from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson, Person
 from domain.facts import Act, Authority, Envelope, Fact, NoAuthority, Refused
+from domain.hr_feed import STAFF_FILE, HrRegister
+from domain.in_force import Account, InForce, Right, account_scope, rights_scope
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
 from domain.policy import Decides, Policy, Role, policy_on_record
 from domain.policy_adoption import PolicyAdopted
@@ -47,6 +50,9 @@ class Register:
         self.calendar: Calendar | None = None
         self.delegations: dict[str, Delegated] = {}
         self.claims: dict[str, str] = {}
+        self.in_force = InForce()
+        self.hr = HrRegister()
+        self._groups: dict[str, set[str]] | None = None
         self._by_role: dict[str, dict[Role, list[Person]]] = {}
 
     def by_role(self, policy: Policy) -> dict[Role, list[Person]]:
@@ -54,25 +60,50 @@ class Register:
         if policy.version not in self._by_role:
             found: dict[Role, list[Person]] = {role: [] for role in Role}
             for _, person in sorted(self.people.items()):
-                for role in policy.roles_of(person.position):
+                for role in self.roles_of(person, policy):
                     found[role].append(person)
             self._by_role[policy.version] = found
         return self._by_role[policy.version]
+
+    def roles_of(self, person: Person, policy: Policy) -> frozenset[Role]:
+        """By position, and by the groups that the policy maps for that position; none at a place it does not know."""
+        if person.branch not in policy.places:
+            return frozenset()
+        by_position = policy.roles_of(person.position)
+        if not policy.groups or not by_position:
+            return by_position
+        if self._groups is None:
+            self._groups = self.hr.groups_of_people()
+        return by_position | policy.roles_by_groups(person.position, self._groups.get(person.id, ()))
+
+    def forget_roles(self) -> None:
+        self._by_role.clear()
+        self._groups = None
 
     def evolve(self, envelope: Envelope, fact: Fact, log_position: int) -> None:
         for key in envelope.releases:
             self.claims.pop(key, None)
         for key in envelope.claims:
             self.claims[key] = envelope.case
-        if self._learn(fact):
+        if roles_changed := self.hr.learn(envelope, fact):
+            self.forget_roles()
+        learnt = (self._learn(fact), self.in_force.learn(envelope, fact), roles_changed)
+        if any(learnt):
             self.outside_position = log_position
         self.position = log_position
+
+    def supposing(self, person: Person) -> Register:
+        """The same, but for what HR says of this person: for looking ahead, and never kept."""
+        supposed = copy(self)
+        supposed.people = self.people | {person.id: person}
+        supposed._by_role = {}
+        return supposed
 
     def _learn(self, fact: Fact) -> bool:
         match fact:
             case OfPerson(person=person):
                 self.people[person.id] = person
-                self._by_role.clear()
+                self.forget_roles()
             case FriendsRoleDeclared(person=person_id, administers=administers):
                 self.friends[person_id] = administers
             case PolicyAdopted(text=text):
@@ -98,6 +129,10 @@ class Library:
     def __init__(self, register: Register, at: datetime, version: str = "") -> None:
         self._register, self.at, self._version = register, at, version
         self.read: set[str] = set()
+
+    def supposing(self, person: Person, at: datetime) -> Library:
+        """As it would be at a moment to come, if HR said this of that person."""
+        return Library(self._register.supposing(person), at, self._version)
 
     # the policy
 
@@ -186,6 +221,20 @@ class Library:
     def _today(self) -> date:
         return self._day(self.policy)
 
+    @property
+    def today(self) -> date:
+        return self._today
+
+    def source_of(self, id_: str) -> str:
+        """The feed whose word counts for this person."""
+        self.read.add(f"person:{id_}")
+        return self._register.hr.sources.get(id_, STAFF_FILE)
+
+    def hr(self, *scopes: str) -> HrRegister:
+        """What HR's systems have said, of which these scopes are looked at."""
+        self.read.update(scopes)
+        return self._register.hr
+
     def place_of(self, id_: str) -> str:
         person = self.person(id_)
         return person.branch if person else ""
@@ -203,11 +252,17 @@ class Library:
         person = self.person(id_)
         if person is None or not self._works_today(person):
             return frozenset()
-        return self.policy.roles_of(person.position)
+        self._read_groups()
+        return self._register.roles_of(person, self.policy)
+
+    def _read_groups(self) -> None:
+        if self.policy.groups:
+            self.read.add("groups")
 
     def holders(self, role: Role, place: str = "") -> tuple[str, ...]:
         """Who holds a role now (at a place, where one is named), in a fixed order."""
         self.read.add("staff")
+        self._read_groups()
         having = self._register.by_role(self.policy)[role]
         return tuple(each.id for each in having if (not place or each.branch == place) and self._works_today(each))
 
@@ -309,6 +364,26 @@ class Library:
         managers = self.holders(Role.BRANCH_MANAGER, place)
         vacant = not managers and place != self.headquarters
         return self.holders(Role.EXECUTIVE_DIRECTOR) if vacant else managers
+
+    # what is in force
+
+    def account(self, id_: str) -> Account | None:
+        self.read.add(account_scope(id_))
+        return self._register.in_force.accounts.get(id_)
+
+    def accounts(self) -> list[Account]:
+        self.read.add("accounts")
+        return [account for _, account in sorted(self._register.in_force.accounts.items())]
+
+    def rights_of(self, person: str) -> list[Right]:
+        """Rights that were granted and have not been ended, whether or not they run at this moment."""
+        self.read.add(rights_scope(person))
+        return list(self._register.in_force.rights.get(person, {}).values())
+
+    def may_post_by_role(self, person: str) -> Role | None:
+        """PR-4: the role by which someone posts without asking."""
+        held = self.roles(person)
+        return next((role for role in self.policy.may_post if role in held), None)
 
     # what other cases hold
 

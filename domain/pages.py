@@ -5,11 +5,25 @@ from domain.delegation import DELEGATION
 from domain.directory import DIRECTORY
 from domain.facts import Page
 from domain.founding import FOUNDING
+from domain.hr_feed import HR_FEED
 from domain.opening_hours import OPENING_HOURS
 from domain.policy_adoption import POLICY
+from domain.posting_rights import POSTING_RIGHTS
+from domain.staff_change import STAFF_CHANGE
 
 PAGES: dict[str, Page] = {
-    page.name: page for page in (ACCOUNT_CREATION, DELEGATION, DIRECTORY, FOUNDING, OPENING_HOURS, POLICY)
+    page.name: page
+    for page in (
+        ACCOUNT_CREATION,
+        DELEGATION,
+        DIRECTORY,
+        FOUNDING,
+        HR_FEED,
+        OPENING_HOURS,
+        POLICY,
+        POSTING_RIGHTS,
+        STAFF_CHANGE,
+    )
 }
 # Processes whose every case is a workflow of its own; the others keep one stream for the whole library.
-CASE_PROCESSES = (ACCOUNT_CREATION.name,)
+CASE_PROCESSES = (ACCOUNT_CREATION.name, POSTING_RIGHTS.name, STAFF_CHANGE.name)

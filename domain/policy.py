@@ -7,10 +7,11 @@ rules that are tightened here later must not make last year's version unreadable
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -92,6 +93,13 @@ class Settings(Frozen):
     reason_max_chars: Setting[Whole]
     attempts_recorded_per_person_per_hour: Setting[Whole]
     attempts_recorded_per_case_per_hour: Setting[Whole]
+    # came later: versions that were adopted before it had none
+    feed_leavers_most_percent: Setting[Whole] = Setting(
+        value=10,
+        origin="library",
+        unit="percent of the feed's own people",
+        why="A file that was cut off ends nobody's work.",
+    )
 
 
 class Decides(Frozen):
@@ -140,6 +148,13 @@ class Platform(Frozen):
         return len(handle) <= self.handle_most and re.fullmatch(self.handle_pattern, handle) is not None
 
 
+class GroupRule(Frozen):
+    """What being in a group of the HR system gives, and to whom: only to people whose position allows it."""
+
+    roles: Annotated[tuple[Role, ...], Field(min_length=1)]
+    positions: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Contact(Frozen):
     office: Text
     email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
@@ -161,6 +176,7 @@ class Policy(Frozen):
     official_logos: Annotated[tuple[Logo, ...], Field(min_length=1)]
     platforms: Annotated[dict[Slug, Platform], Field(min_length=1)]
     positions: dict[str, tuple[Role, ...]]
+    groups: dict[str, GroupRule] = Field(default_factory=dict)
     places: dict[Slug, Place]
     calendar: Calendar
     clauses: dict[str, Clause]
@@ -170,6 +186,21 @@ class Policy(Frozen):
         return frozenset(
             role for name, roles in self.positions.items() if folded(name) == title for role in roles
         )
+
+    def roles_by_groups(self, position: str, groups: Iterable[str]) -> frozenset[Role]:
+        """A group gives a role only where this file says so, and only to the positions it names."""
+        names, title = {folded(each) for each in groups}, folded(position)
+        return frozenset(
+            role
+            for name, rule in self.groups.items()
+            if folded(name) in names and title in map(folded, rule.positions)
+            for role in rule.roles
+        )
+
+    def place_named(self, text: str) -> str:
+        """The place that is meant, by id or name; else the text as it is."""
+        wanted = folded(text)
+        return next((id_ for id_, place in self.places.items() if wanted in (id_, folded(place.name))), text)
 
     def place(self, place_id: str) -> Place:
         return self.places[place_id]
@@ -290,6 +321,15 @@ def no_position_is_named_twice(policy: Policy) -> Iterator[Fault]:
         )
 
 
+def groups_name_positions_of_the_policy(policy: Policy) -> Iterator[Fault]:
+    known = {folded(name) for name in policy.positions}
+    for group, rule in policy.groups.items():
+        for nth, position in enumerate(rule.positions):
+            if folded(position) not in known:
+                because = f"no position has the title {position}"
+                yield Fault(("groups", group, "positions", nth), because, one_of(policy.positions, position))
+
+
 def no_place_is_named_twice(policy: Policy) -> Iterator[Fault]:
     for place in named_before(policy.places, lambda each: folded(policy.places[each].name)):
         yield Fault(
@@ -384,6 +424,7 @@ RULES: tuple[Callable[[Policy], Iterator[Fault]], ...] = (
     nobody_stands_in_for_themselves,
     every_role_that_acts_is_held_by_a_position,
     no_position_is_named_twice,
+    groups_name_positions_of_the_policy,
     no_place_is_named_twice,
     there_is_one_headquarters,
     every_place_has_hours,
@@ -435,6 +476,7 @@ def policy_hash(text: str | bytes) -> str:
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
+@lru_cache(maxsize=32)
 def policy_on_record(text: str) -> Policy:
     """A version that was adopted once: read, not judged again."""
     return Policy.model_validate(tomllib.loads(text))

@@ -29,6 +29,7 @@ from domain.account_creation import (
 )
 from domain.directory import FriendsRoleDeclared, OfPerson
 from domain.facts import Fact, Refused
+from domain.in_force import SeatChanged, SeatFilled
 from domain.library import Library, Register
 from domain.policy_adoption import PolicyAdopted
 from projections.folding import learn, library_as_of
@@ -107,13 +108,17 @@ class AccountRegister(Projection):
             learn(self._register, event)
             if isinstance(event.fact, OfAccount):
                 follow(accounts, event, event.fact)
+            if isinstance(event.fact, SeatChanged):
+                reseat(accounts, event, event.fact)
             for case in concerned(event.case, event.fact, accounts):
                 reckon_at[case] = event.envelope.at
         self._write(cursor, known, accounts, reckon_at)
 
     def _accounts_concerned(self, told: list[Logged], cursor: Cursor[DictRow]) -> dict[str, Account]:
         """Those that these events are about, and every open one where the staff or the policy changed."""
-        changed = any(isinstance(event.fact, OfPerson | FriendsRoleDeclared | PolicyAdopted) for event in told)
+        changed = any(
+            isinstance(event.fact, OfPerson | FriendsRoleDeclared | PolicyAdopted | SeatChanged) for event in told
+        )
         select = SQL("select * from {} where case_id = any (%s) or (%s and standing = %s)").format(
             self.table("accounts")
         )
@@ -162,6 +167,18 @@ def follow(accounts: dict[str, Account], event: Logged, fact: OfAccount) -> None
             pass
 
 
+def reseat(accounts: dict[str, Account], event: Logged, fact: SeatChanged) -> None:
+    """Who administers an open account, as it has changed since."""
+    for case in seats_of(fact.account, accounts):
+        stay = [each for each in accounts[case].administrators if each != fact.administrator]
+        seated = [*stay, fact.administrator] if isinstance(fact, SeatFilled) else stay
+        accounts[case] = accounts[case]._replace(administrators=seated, log_position=event.log_position)
+
+
+def seats_of(account: str, accounts: dict[str, Account]) -> list[str]:
+    return [each.case_id for each in accounts.values() if each.standing == OPEN and each.account == account]
+
+
 def as_requested(event: Logged, fact: RequestFields, known: Account | None) -> Account:
     return Account(
         case_id=event.case,
@@ -187,6 +204,8 @@ def concerned(case: str, fact: Fact, accounts: dict[str, Account]) -> list[str]:
             return [case]
         case PolicyAdopted():
             return [each.case_id for each in accounts.values() if each.standing == OPEN]
+        case SeatChanged(account=account):
+            return seats_of(account, accounts)
         case OfPerson(person=person):
             return administered_by(person.id, accounts)
         case FriendsRoleDeclared(person=person_id):

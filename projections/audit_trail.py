@@ -22,8 +22,8 @@ from projections.projection import Logged, Projection
 from projections.sentences import what_happened
 
 REFUSED = {AttemptRefused.kind, AttemptsSuppressed.kind}
-ONE_PERSON = ("person", "administrator", "giver", "by")
-SEVERAL_PERSONS = ("persons", "before", "administrators", "posters")
+ONE_PERSON = ("person", "holder", "administrator", "giver", "left", "by")
+SEVERAL_PERSONS = ("persons", "before", "administrators", "posters", "told")
 COLUMNS = (
     "log_position", "recorded_at", "event_id", "v", "case_id", "stream", "position", "process", "kind", "what",
     "refused", "at", "occurred_at", "actor_kind", "actor", "on_behalf_of", "role", "place", "proven_by", "channel",

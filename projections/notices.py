@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 
 from domain.facts import Fact
 from domain.library import Register
+from domain.telling import Telling
 from domain.waiting import Asked, BecameOverdue, Due, Escalated, Reminded, TaskRerouted, Wait, WaitingFact
 from projections.folding import Cases, Folded, learn, library_as_of
 from projections.projection import Logged, Projection
@@ -79,8 +80,19 @@ class Notices(Projection):
             learn(self._register, event)
             if folded and isinstance(event.fact, WaitingFact):
                 rows.extend(self._messages(event, folded))
+            if folded and isinstance(event.fact, Telling):
+                rows.extend(self._letters(event, event.fact))
         if rows:
             self.add(cursor, COLUMNS, rows)
+
+    def _letters(self, event: Logged, fact: Telling) -> Iterator[tuple[Any, ...]]:
+        body = "\n".join([*fact.lines(), "", f"Case: {event.case}", "", "This message was sent by Imprimatur.", ""])
+        for person in dict.fromkeys(fact.told):
+            known = self._register.people.get(person)
+            yield (
+                message_id(event.envelope.event_id, person), event.envelope.event_id, event.log_position, event.case,
+                person, known.work_email if known else "", event.kind, fact.subject(), body, event.envelope.at,
+            )  # fmt: skip
 
     def _messages(self, event: Logged, folded: Folded) -> Iterator[tuple[Any, ...]]:
         for person, words in who_is_told(event.fact):

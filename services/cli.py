@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -26,6 +26,9 @@ from services.credentials import Unproven
 from services.desk import Caller, Desk, Unreachable
 from services.embedded_process import EmbeddedError
 from services.founding import NotFounded
+from services.hr.commands import hr_commands
+from services.hr.office import Terms
+from services.hr.webhook_commands import webhook_commands
 from services.remote import RemoteDesk
 from services.settings import NotRunning, Settings, SettingsError
 
@@ -39,6 +42,7 @@ policy_app = typer.Typer(no_args_is_help=True, help="The policy in force, and ch
 staff_app = typer.Typer(no_args_is_help=True, help="The staff directory and its feed.")
 case_app = typer.Typer(no_args_is_help=True, help="Cases.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail and its checks.")
+explain_app = typer.Typer(no_args_is_help=True, help="Why something is so.")
 evidence_app = typer.Typer(no_args_is_help=True, help="Files kept beside the log.")
 for name, sub in (
     ("policy", policy_app),
@@ -46,6 +50,7 @@ for name, sub in (
     ("case", case_app),
     ("audit", audit_app),
     ("evidence", evidence_app),
+    ("explain", explain_app),
 ):
     app.add_typer(sub, name=name)
 
@@ -345,7 +350,12 @@ def policy_adopt(file: Path, person: As, data: Data = DEFAULT_DATA, as_json: Jso
 def staff_import(
     file: Path,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the difference and record nothing")] = False,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="apply the rest when rows are broken")] = False,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="apply the rest; broken rows wait in the quarantine")
+    ] = False,
+    accept_leavers: Annotated[bool, typer.Option("--accept-leavers", help="however many are missing, they left")] = False,
+    system: Annotated[str, typer.Option("--system", help="the feed whose people these are")] = "staff-file",
+    as_of: Annotated[str | None, typer.Option("--as-of", help="when the file was made: an older one is refused")] = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
@@ -354,7 +364,8 @@ def staff_import(
     def do() -> None:
         session = Session(as_json, data)
         raw = read_bytes(file)
-        told = session.ask(lambda desk: desk.import_staff(raw, dry_run, skip_broken))
+        terms = Terms(system, dry_run, skip_broken, accept_leavers, moment(as_of, "--as-of"))
+        told = session.ask(lambda desk: desk.import_staff(raw, terms))
         code = (WRONG if dry_run else MALFORMED) if told["problems"] and not skip_broken else DONE
         if told.get("refused"):
             code = REFUSED
@@ -390,6 +401,98 @@ def staff_show(
 
         found = session.ask(question)
         session.tell(found, show.person(found))
+
+    running(as_json, do)
+
+
+# HR's systems
+
+
+def ask_the_ledger(
+    as_json: bool, data: Path, question: Callable[..., Any], in_words: Callable[[Any], str]
+) -> NoReturn:
+    def do() -> None:
+        session = Session(as_json, data)
+        told = session.ask(lambda desk: desk.of_the_ledger(question))
+        if isinstance(told, dict) and told.get("refused"):
+            session.tell_answer(told, "")
+        session.tell(told, in_words(told))
+
+    running(as_json, do)
+
+
+app.add_typer(hr_commands(ask_the_ledger), name="hr")
+
+
+def ask_the_installation(
+    as_json: bool, data: Path, question: Callable[[Settings], Any], text: Callable[[Any], str], any_is_wrong: bool
+) -> NoReturn:
+    def do() -> None:
+        answer = question(settings_of(data))
+        Session(as_json, data).tell(answer, text(answer), WRONG if any_is_wrong and answer else DONE)
+
+    running(as_json, do)
+
+
+app.add_typer(webhook_commands(ask_the_installation), name="webhooks")
+
+
+@staff_app.command("preview")
+def staff_preview(
+    person: str,
+    leaving: Annotated[str, typer.Option("--leaving", help="their last day, such as 2026-03-31")],
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """What would follow if a person left. Nothing is recorded."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.preview_leaving(person, day(leaving)))
+        session.tell(found, show.preview(found))
+
+    running(as_json, do)
+
+
+@staff_app.command("orphans")
+def staff_orphans(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Prove that nothing open, delegated, granted or seated belongs to someone who is gone."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.orphans())
+        session.tell(found, show.orphans(found), WRONG if found else DONE)
+
+    running(as_json, do)
+
+
+def day(given: str) -> date:
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise Malformed("--leaving", f"{given} is no day", "a date such as 2026-03-31") from None
+
+
+@app.command()
+def rights(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """The rights roster: who may post by a right, to which accounts, until when."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.rights())
+        session.tell(found, show.rights(found))
+
+    running(as_json, do)
+
+
+@app.command()
+def remedies(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Accounts that have to be mended (PR-7), by when."""
+
+    def do() -> None:
+        session = Session(as_json, data)
+        found = session.ask(lambda desk: desk.remedies())
+        session.tell(found, show.remedies(found))
 
     running(as_json, do)
 
@@ -520,6 +623,26 @@ def case_show(
         session = Session(as_json, data, url, token)
         found = session.ask(lambda desk: desk.case(case, None, moment(at)))
         session.tell(found, show.case(found))
+
+    running(as_json, do)
+
+
+@explain_app.command("posting")
+def explain_posting(
+    person: str,
+    account: str,
+    at: At = None,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """May they post to the account, now or at a past moment, and which events and clauses make it so."""
+
+    def do() -> None:
+        session = Session(as_json, data, url, token)
+        found = session.ask(lambda desk: desk.explain_posting(person, account, moment(at)))
+        session.tell(found, show.explained(found))
 
     running(as_json, do)
 

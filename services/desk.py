@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID, uuid4, uuid5
@@ -26,9 +26,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.account_creation import BEING_MADE, AccountCase, OnContent, open_conditions, open_tasks
-from domain.directory import STREAM as DIRECTORY
-from domain.directory import OfPerson
+from domain.account_creation import BEING_MADE, AccountCase, open_conditions, open_tasks
 from domain.facts import (
     KINDS,
     Actor,
@@ -36,7 +34,6 @@ from domain.facts import (
     Channel,
     Command,
     Evidence,
-    Fact,
     Malformed,
     NoAuthority,
     Recorded,
@@ -52,13 +49,14 @@ from services.clock import Clock, SystemClock
 from services.credentials import DoorKey, Proven, Unproven
 from services.door import door_key, key_encryption_key
 from services.evidence import EvidenceStore
+from services.explaining import explained
 from services.forms import command_kind, filled_in, opened, still_sealed
-from services.founding import as_command, operator_name
-from services.hr.csv_feed import Feed, read_feed
-from services.ledger import Answer, Ledger, operator, unproven_refusal
+from services.hr.office import Terms, take_file
+from services.ledger import Answer, Ledger, unproven_refusal
 from services.reconciler import Reconciler
 from services.seal import KeyStore, Seal
 from services.settings import Settings
+from services.staff import orphans, preview
 from services.submissions import Submission, parse_submission
 from services.views import Views
 from services.worker import connected
@@ -193,12 +191,10 @@ class Desk:
 
     def _with_content_seen(self, case: str, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Who names no content decides on the request as this desk shows it now."""
-        if not issubclass(KINDS[kind], OnContent) or "content" in fields:
+        if "content" not in KINDS[kind].model_fields or "content" in fields:
             return fields
-        state = self.ledger.state(case)
         # of a case that nobody requested there is nothing to see: the ledger says so
-        seen = state.content if isinstance(state, AccountCase) else ""
-        return fields | {"content": seen or NOTHING_SEEN}
+        return fields | {"content": getattr(self.ledger.state(case), "content", "") or NOTHING_SEEN}
 
     async def _reached(self, sending: Awaitable[dict[str, Any]], id_: str) -> dict[str, Any]:
         try:
@@ -271,7 +267,7 @@ class Desk:
 
     def _is_open(self, case: str) -> bool:
         state, _ = self.ledger.read_on(case)
-        return isinstance(state, AccountCase) and state.position > 0 and not state.closed()
+        return state.position > 0 and not getattr(state, "closed", lambda: True)()
 
     # -- what people look at
 
@@ -306,6 +302,10 @@ class Desk:
             "recorded_at": recorded.recorded_at.isoformat(),
         }
 
+    async def explain_posting(self, person: str, account: str, at: datetime | None = None) -> dict[str, Any]:
+        """May they post, now or then, and which events and clauses make it so."""
+        return await self._in_thread(explained, self.ledger.recorder, person, account, self.clock.now(), at)
+
     async def cases(self) -> list[dict[str, Any]]:
         return await self._in_thread(self.views.cases)
 
@@ -334,21 +334,13 @@ class Desk:
     async def policy(self) -> Policy:
         return await self._in_thread(lambda: self.ledger.library().policy)
 
-    async def import_staff(self, raw: bytes, dry_run: bool, skip_broken: bool) -> dict[str, Any]:
-        """Feed the directory. Broken rows are named; with any of them nothing is applied unless `skip_broken`."""
-        return await self._in_thread(self._import_staff, raw, dry_run, skip_broken)
+    async def import_staff(self, raw: bytes, terms: Terms) -> dict[str, Any]:
+        """Feed the directory with a whole file. Broken rows are named; with any of them nothing is applied, unless
+        they may wait in the quarantine."""
+        return await self.of_the_ledger(lambda ledger: take_file(ledger, raw, terms))
 
-    def _import_staff(self, raw: bytes, dry_run: bool, skip_broken: bool) -> dict[str, Any]:
-        library = self.ledger.library()
-        feed = read_feed(raw, library.policy)
-        command, who = as_command(feed), operator(operator_name())
-        held_back = bool(feed.problems) and not skip_broken
-        facts = self.ledger.rehearse(command, DIRECTORY, who)
-        told = as_told(feed, facts, library) | {"dry_run": dry_run, "applied": False}
-        if dry_run or held_back:
-            return told
-        answer = self.ledger.submit_own(command, DIRECTORY, who, str(uuid4()))
-        return told | as_answer(answer) | {"applied": answer.refusal is None}
+    async def of_the_ledger(self, question: Callable[[Ledger], T]) -> T:
+        return await self._in_thread(lambda: question(self.ledger))
 
     async def verify(self) -> dict[str, Any]:
         return await self._in_thread(verify, self.settings.reader_url)
@@ -373,6 +365,20 @@ class Desk:
             }
             for each in found
         ]
+
+    async def preview_leaving(self, person: str, last_day: date) -> dict[str, Any]:
+        """What would follow if this were someone's last day. Nothing is recorded."""
+        return await self._in_thread(preview, self.ledger, person, last_day)
+
+    async def orphans(self) -> list[dict[str, str]]:
+        """Whatever is open, delegated, granted or seated and belongs to someone who is not at work here."""
+        return await self._in_thread(orphans, self.ledger)
+
+    async def rights(self) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.rights, self.clock.now())
+
+    async def remedies(self) -> list[dict[str, Any]]:
+        return await self._in_thread(self.views.remedies)
 
     async def seen(self, log_position: int) -> bool:
         """Wait until the projections have what was just recorded; False if they have not in a few seconds."""
@@ -423,29 +429,6 @@ class Desk:
             raise Unreachable("PostgreSQL") from error
 
 
-def as_told(feed: Feed, facts: tuple[Fact, ...], library: Library) -> dict[str, Any]:
-    """The difference a feed makes, by person; who is not in it at all is left as they are."""
-    changes = [each for each in facts if isinstance(each, OfPerson)]
-    named = {each.id for each in feed.people}
-    return {
-        "difference": [
-            {
-                "what": in_words(type(each).__name__),
-                "person": each.person.id,
-                "more": ", ".join(getattr(each, "changed", ())),
-            }
-            for each in changes
-        ],
-        "unchanged": len(feed.people) - len(changes),
-        "absent": [each.id for each in library.people() if each.id not in named and each.active],
-        "problems": [str(each) for each in feed.problems],
-    }
-
-
-def in_words(name: str) -> str:
-    return name.removeprefix("Person").lower()
-
-
 def raise_if_cancelled() -> None:
     """The client tells a cancellation as a time-out; whoever asked has gone, and it is not the worker's fault."""
     task = asyncio.current_task()
@@ -471,10 +454,12 @@ def update_id(submission: Submission) -> str:
 
 def may_read_texts(person: str, state: State, library: Library) -> bool:
     """Those who have to do with the case read its free texts; others, auditors too, see that there is one."""
-    if not isinstance(state, AccountCase) or state.request is None:
+    request, waiting = getattr(state, "request", None), getattr(state, "waiting", None)
+    if request is None:
         return False
-    asked = state.waiting.persons if state.waiting else ()
-    return person in (*state.editors, *asked, *state.request.administrators) or library.at_headquarters(person)
+    asked = waiting.persons if waiting else ()
+    named = (*getattr(state, "editors", ()), *asked, *getattr(request, "administrators", ()))
+    return person in named or library.at_headquarters(person)
 
 
 def set_up_of(state: State, library: Library) -> dict[str, Any] | None:

@@ -39,8 +39,8 @@ def found(ledger: Ledger, door_key: str, policy_file: Path, staff_file: Path | N
     text = policy_file.read_text(encoding="utf-8")
     policy = parse_policy(text, str(policy_file))
     feed = read_feed(staff_file.read_bytes(), policy) if staff_file else None
-    if feed and feed.problems:
-        raise Malformed(str(staff_file), "; ".join(map(str, feed.problems)), "a feed without broken rows")
+    if feed and (wrong := (*feed.problems, *feed.unknown)):
+        raise Malformed(str(staff_file), "; ".join(map(str, wrong)), "a feed without broken rows")
     who = operator(operator_name())
 
     def step(name: str, command: FoundSystem | AdoptPolicy | AdoptCalendar | ImportStaff, stream: str) -> None:

@@ -40,6 +40,7 @@ from domain.facts import (
     State,
     content_hash,
 )
+from domain.hr_feed import HrRegister
 from domain.library import Library, Register
 from domain.pages import CASE_PROCESSES, PAGES
 from services.clock import Clock
@@ -194,6 +195,11 @@ class Ledger(Application[str]):
             for name, value in vars(self._register).items():
                 setattr(still, name, copy(value) if isinstance(value, dict | list) else value)
         return Library(still, self.clock.now(), version)
+
+    def hr(self) -> HrRegister:
+        """What HR's systems have said, read on to the newest event: asked at each of their requests, so one query."""
+        self._learn_of_the_library([recorded_from(row) for row in self.recorder.shared_after(self._register.position)])
+        return self._register.hr
 
     def library_position(self) -> int:
         """The log position of the newest event that changed what decisions know of the library."""

@@ -25,13 +25,28 @@ from psycopg_pool import ConnectionPool
 from projections.account_register import AccountRegister
 from projections.audit_trail import AuditTrail
 from projections.cases import CasePages
+from projections.hr_outbox import HrOutbox
 from projections.inbox import Inbox
 from projections.notices import Notices
 from projections.projection import SCHEMA, Logged, Projection
+from projections.remedies import Remedies
+from projections.rights import RightsRoster
+from projections.staff_directory import StaffDirectory
+from services.hr.webhooks import run_webhooks
 from services.mail.outbox import DELIVERIES, run_mailer
 from services.settings import Settings
 
-PROJECTIONS: tuple[type[Projection], ...] = (AuditTrail, Inbox, CasePages, AccountRegister, Notices)
+PROJECTIONS: tuple[type[Projection], ...] = (
+    AuditTrail,
+    Inbox,
+    CasePages,
+    AccountRegister,
+    Notices,
+    HrOutbox,
+    RightsRoster,
+    Remedies,
+    StaffDirectory,
+)
 CHANNEL = "ledger_events"
 PAGE = 500
 PAGE_OF_A_REBUILD = 5_000
@@ -303,12 +318,15 @@ class Projector:
 
 
 def run_projector(settings: Settings, stop: Event) -> None:
-    """The projector process: every projection and the mailer, until told to stop."""
+    """The projector process: every projection, the mailer and the webhooks, until told to stop."""
     mailer = Thread(target=run_mailer, args=(settings, stop), name="mailer")
+    webhooks = Thread(target=run_webhooks, args=(settings, stop), name="webhooks")
     mailer.start()
+    webhooks.start()
     with Projector(settings.projector_url):
         stop.wait()
     mailer.join()
+    webhooks.join()
 
 
 # -- waiting for an act to be seen

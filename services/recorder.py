@@ -175,6 +175,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def stream_after(self, stream: str, after: int) -> list[Row]:
         return self._rows(STREAM_AFTER, (stream, after))
 
+    def shared_after(self, after: int) -> list[Row]:
+        return self._rows(SHARED_AFTER, (after,))
+
     def between(self, first: int, last: int) -> list[Row]:
         return self._rows(RANGE, (first, last))
 

@@ -37,6 +37,10 @@ class RemoteDesk:
     async def case(self, case: str, reader: str | None, at: datetime | None = None) -> dict[str, Any]:
         return dict(await self._get(f"/cases/{case}", {"at": at.isoformat() if at else None}))
 
+    async def explain_posting(self, person: str, account: str, at: datetime | None = None) -> dict[str, Any]:
+        asked = {"person": person, "account": account, "at": at.isoformat() if at else None}
+        return dict(await self._get("/explain/posting", asked))
+
     async def cases(self) -> list[dict[str, Any]]:
         return list(await self._get("/cases", {}))
 

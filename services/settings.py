@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
     base_url: str | None = None
+    webhooks_inside: bool = Field(False, description="let webhooks go to addresses inside: for tests")
 
     @field_validator("smtp_url")
     @classmethod

@@ -90,12 +90,53 @@ def staff_import(told: dict[str, Any], file: str) -> str:
         lines.append("Nothing was applied. Mend the rows, or apply the rest with --skip-broken")
         return "\n".join(lines)
     lines.extend(f"  {each['what']}: {each['person']} {each['more']}".rstrip() for each in told["difference"])
-    lines.extend(f"  not in the feed, left as they are: {person}" for person in told["absent"])
+    lines.extend(f"  not in the feed, and kept because of a row without an id: {person}" for person in told["absent"])
+    lines.extend(f"  taken as sent, gives no authority: {each}" for each in told["unknown"])
     if told["dry_run"] and told["problems"]:
         lines.append("With these broken rows nothing would be applied but by --skip-broken; then:")
     verb = "would be" if told["dry_run"] else "were"
     lines.append(f"{len(told['difference'])} differences {verb} applied, {told['unchanged']} people unchanged")
     return "\n".join(lines)
+
+
+def explained(found: dict[str, Any]) -> str:
+    may = "may post" if found["may"] else "may not post"
+    lines = [f"{found['person']} {may} to {found['account']} at {found['at']}  [{', '.join(found['clauses'])}]"]
+    lines.append(f"because {found['because']}")
+    for each in found["chain"]:
+        who = each["by"] + (f" for {each['on_behalf_of']}" if each["on_behalf_of"] else "")
+        clauses = ", ".join(each["clauses"])
+        lines.append(f"  {each['log_position']:>6}  {str(each['at'])[:19]}  {each['what']}  by {who}  [{clauses}]")
+    lines.extend(f"would change it: {each}" for each in found["would_change"])
+    return "\n".join(lines)
+
+
+def preview(found: dict[str, Any]) -> str:
+    lines = [f"If {found['last_day']} were the last day of {found['person']}:"]
+    lines.extend(f"  the right granted in {each['case']} would end" for each in found["rights_end"])
+    lines.extend(f"  the delegation from {each['giver']} to {each['to']} would end" for each in found["delegations_end"])
+    lines.extend(f"  they would no longer administer {account}" for account in found["seats_vacated"])
+    lines.extend(f"  change the credentials of {account}" for account in found["credentials_to_rotate"])
+    lines.extend(f"  {account} would be in breach (PR-7): {why}" for account, why in found["in_breach"].items())
+    lines.extend(f"  {each['case']}: {', '.join(each['facts'])}" for each in found["cases"])
+    return "\n".join(lines) if len(lines) > 1 else f"{lines[0]} nothing would follow"
+
+
+def orphans(found: list[dict[str, str]]) -> str:
+    rows = [(each["what"], each["person"], each["where"]) for each in found]
+    return table(rows, ("what", "person", "where")) if rows else "Nothing belongs to anyone who is gone"
+
+
+def rights(found: list[dict[str, Any]]) -> str:
+    rows = [
+        (each["holder"], each["standing"], str(each["until"] or "-")[:10], ", ".join(each["accounts"])) for each in found
+    ]
+    return table(rows, ("holder", "standing", "until", "accounts")) if rows else "No rights yet"
+
+
+def remedies(found: list[dict[str, Any]]) -> str:
+    rows = [(each["account"], str(each["due"] or "-")[:10], each["case"], each["because"]) for each in found]
+    return table(rows, ("account", "due", "case", "because")) if rows else "Nothing has to be mended"
 
 
 def cases(found: list[dict[str, Any]]) -> str:

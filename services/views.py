@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Composed
 from psycopg_pool import ConnectionPool
 
 from projections.account_register import REGISTER_AT
+from projections.rights import ROSTER_AT
 from services.projector import PROJECTIONS, Positions
 
 CONNECT_SECONDS = 5.0
@@ -56,6 +57,14 @@ class Views:
 
     def accounts(self, at: datetime) -> list[dict[str, Any]]:
         return self._rows(SQL(REGISTER_AT), {"at": at})
+
+    def rights(self, at: datetime) -> list[dict[str, Any]]:
+        """Who may post by a right, to what, until when; and what became of each right."""
+        return self._rows(SQL(ROSTER_AT), {"at": at})
+
+    def remedies(self) -> list[dict[str, Any]]:
+        select = "select *, case_id as case from views.remedies where closed_at is null order by due nulls last, account"
+        return self._rows(SQL(select), {})
 
     def outbox(self) -> list[dict[str, Any]]:
         return self._rows(

@@ -18,7 +18,9 @@ from services.door import door_key
 from services.ledger import Ledger
 from services.reconciler import Reconciler
 from services.settings import Settings
+from services.staff import StaffActivities, StaffFollower, look_for_orphans_nightly
 from workflows.catalogue import WORKFLOWS
+from workflows.staff_orphans import StaffOrphans
 
 THREADS = 16
 TRY_AGAIN_SECONDS = 1.0
@@ -36,8 +38,8 @@ def worker_of(client: Client, ledger: Ledger, task_queue: str, threads: int = TH
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=list(WORKFLOWS.values()),
-        activities=LedgerActivities(ledger).all(),
+        workflows=[*WORKFLOWS.values(), StaffOrphans],
+        activities=[*LedgerActivities(ledger).all(), *StaffActivities(ledger).all()],
         activity_executor=ThreadPoolExecutor(threads, thread_name_prefix="ledger"),
         workflow_runner=sandbox(),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -66,6 +68,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     reconciler = Reconciler(client, ledger, settings.task_queue)
     try:
         async with worker_of(client, ledger, settings.task_queue):
-            await reconciler.run(stop)
+            await look_for_orphans_nightly(client, settings.task_queue)
+            follower = StaffFollower(client, ledger, settings.task_queue)
+            await asyncio.gather(reconciler.run(stop), follower.run(stop))
     finally:
         ledger.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from workflows.account_creation import AccountCreation
 from workflows.case import Case
+from workflows.posting_rights import PostingRights
+from workflows.staff_change import StaffChange
 
-WORKFLOWS: dict[str, type[Case]] = {each.page.name: each for each in (AccountCreation,)}
+WORKFLOWS: dict[str, type[Case]] = {each.page.name: each for each in (AccountCreation, PostingRights, StaffChange)}
 TYPE_NAMES: dict[str, str] = {stem: each.__name__ for stem, each in WORKFLOWS.items()}

@@ -18,11 +18,13 @@ from services.api.front_page import front_page
 from services.credentials import Unproven
 from services.desk import Caller, Desk, NoSuchCase, Unreachable
 from services.evidence import LARGEST_FILE_BYTES
+from services.hr.scim import ScimDoor
 from services.settings import Settings
 
 MALFORMED, UNPROVEN, FORBIDDEN, CONFLICT, NOT_FOUND, AWAY, TOO_LARGE = 422, 401, 403, 409, 404, 503, 413
 MEDIA_TYPE = "application/problem+json"
 LARGEST_BODY_BYTES = 1_000_000
+SCIM = "/scim/"
 
 log = logging.getLogger("imprimatur.api")
 bearer = HTTPBearer(auto_error=False, description="`imprimatur token --as PERSON` prints one")
@@ -54,6 +56,8 @@ def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
     add_cases(app, at_desk)
     add_readings(app, at_desk)
     add_health(app, at_desk)
+    # Temporal, evidence and people's texts are none of its business: the log and its seal are all it gets
+    app.mount("/scim", ScimDoor(lambda: at_desk.ledger, lambda: at_desk.seal))
     return app
 
 
@@ -93,6 +97,8 @@ def add_size_limit(app: FastAPI) -> None:
     async def no_larger(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         most = LARGEST_FILE_BYTES if request.url.path.endswith("/evidence") else LARGEST_BODY_BYTES
         size = request.headers.get("content-length")
+        if request.url.path.startswith(SCIM):  # says in its own words what is too large
+            return await go_on(request)
         if request.method == "POST" and (size is None or not size.isdigit() or int(size) > most):
             return problem(
                 TOO_LARGE,
@@ -158,6 +164,20 @@ def add_readings(app: FastAPI, desk: Desk) -> None:
     @app.get("/api/v1/inbox", summary="What waits for you, by due time")
     async def inbox(who: Who) -> list[dict[str, Any]]:
         return await desk.inbox(who.person)
+
+    @app.get("/api/v1/explain/posting", summary="May they post, and which events and clauses make it so")
+    async def explain_posting(
+        who: Who, person: str, account: str, at: AwareDatetime | None = None
+    ) -> dict[str, Any]:
+        return await desk.explain_posting(person, account, at)
+
+    @app.get("/api/v1/rights", summary="The rights roster")
+    async def rights(who: Who) -> list[dict[str, Any]]:
+        return await desk.rights()
+
+    @app.get("/api/v1/remedies", summary="Accounts that have to be mended (PR-7)")
+    async def remedies(who: Who) -> list[dict[str, Any]]:
+        return await desk.remedies()
 
     @app.get("/api/v1/accounts", summary="The account register, with the health of PR-7")
     async def accounts(who: Who) -> list[dict[str, Any]]:

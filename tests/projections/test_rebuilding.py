@@ -17,6 +17,7 @@ from tests.projections.history import (
     rows,
     with_a_restart_after_each,
 )
+from tests.services.rights import rights_and_remedies
 from tests.system import Database
 
 
@@ -25,6 +26,7 @@ def url(database: Database) -> str:
     with a_life(database) as life:
         live_at_random(life, 250, seed=11)
         everyday(life)
+        rights_and_remedies(life)
     return database.url("projector")
 
 

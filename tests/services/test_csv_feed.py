@@ -1,146 +1,207 @@
-"""The staff feed as HR exports it: every row that cannot be read is named by line and column."""
+"""Whole files as HR exports them: encodings, drifting headers, broken rows; and what the directory makes of them."""
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from domain.facts import Malformed
-from domain.policy import Policy, parse_policy
+from domain.policy import parse_policy
+from services.hr import office as hr_office
 from services.hr.csv_feed import COLUMNS, Feed, read_feed
-from tests.system import POLICY, STAFF
+from services.hr.office import Terms, take_file
+from tests.system import POLICY, STAFF, Database, Office
 
-ROW = {
-    "id": "p-new",
-    "name": "Somebody New",
-    "work_email": "new@example.org",
-    "position": "Library Clerk",
-    "branch": "durant",
-    "supervisor": "p-bm-durant",
-    "active": "true",
-    "start": "2026-02-02",
-    "end": "",
-    "hours": "Tue-Fri 10:00-17:00",
-}
+THE_POLICY = parse_policy(POLICY.read_text(encoding="utf-8"), "mmrls.toml")
+STAFF_TEXT = STAFF.read_text(encoding="utf-8")
+HEADER = ",".join(COLUMNS)
+ROW = "p-1,José Ñuñez,jose@example.org,Library Clerk,durant,p-ed,true,2024-03-01,,Mon-Fri 09:00-17:00"
+
+
+def read(*rows: str, header: str = HEADER) -> Feed:
+    return read_feed("\n".join([header, *rows, ""]).encode(), THE_POLICY)
+
+
+def only_problem(*rows: str) -> str:
+    (problem,) = read(*rows).problems
+    return str(problem)
+
+
+# the file
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("utf-32", "utf-32"), ("cp1252", "cp1252")],
+)
+def test_every_usual_encoding_reads_the_same(written: str, told: str) -> None:
+    feed = read_feed(f"{HEADER}\r\n{ROW}\r\n".encode(written), THE_POLICY)
+    assert (feed.encoding, feed.people[0].name) == (told, "José Ñuñez")
+
+
+@pytest.mark.parametrize(
+    ("raw", "because"),
+    [
+        (f"{HEADER}\n".encode() + b"p-1,\x81\x8d", "neither UTF-8 nor Windows-1252"),
+        (f"{HEADER}\n{ROW}\n".encode("utf-16-le"), "NUL"),
+        (b"\xff\xfe\x00", "marked as utf-16, but is not"),
+        (f"{HEADER}\np-1,A\x00B".encode(), "NUL"),
+        (f"{HEADER}\n".encode() + b'p-1,"open', "not CSV"),
+        (b"", "missing id"),
+        (b"x" * 20_000_001, "too many"),
+    ],
+)
+def test_what_cannot_be_read_for_certain_is_refused(raw: bytes, because: str) -> None:
+    with pytest.raises(Malformed, match=because):
+        read_feed(raw, THE_POLICY)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEADER.upper(),
+        " ID , Name ,Work E-Mail, POSITION,Branch,Supervisor,Active,Start,End,Hours",
+        "Employee Number,Full Name,E-mail,Job Title,Department,Manager ID,Status,Hire Date,Last Day,Work Hours",
+        HEADER.replace(",", ";"),
+        HEADER.replace(",", "\t"),
+    ],
+)
+def test_headers_drift(header: str) -> None:
+    mark = next((each for each in ";\t" if each in header), ",")
+    assert read(ROW.replace(",", mark), header=header).people == read(ROW).people
+
+
+def test_more_columns_and_another_order_change_nothing() -> None:
+    header, row = f"shoe_size,{HEADER}", f"44,{ROW}"
+    assert read(row, header=header).people == read(ROW).people
+
+
+@pytest.mark.parametrize(
+    ("header", "because"),
+    [(HEADER.replace(",end", ""), "missing end"), (HEADER.replace("end", "Start Date"), "missing end")],
+)
+def test_a_column_that_is_gone_is_not_read_as_empty(header: str, because: str) -> None:
+    with pytest.raises(Malformed, match=because):
+        read(header=header)
+
+
+def test_a_column_under_two_names_is_refused() -> None:
+    with pytest.raises(Malformed, match="start is there twice"):
+        read(header=f"{HEADER},Hire Date")
+
+
+# rows
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "problem"),
+    [
+        ("p-1", "", "line 2, id: is empty"),
+        ("p-1", "p 1", "line 2, id"),
+        ("true", "maybe", "line 2, active: maybe is neither yes nor no"),
+        ("2024-03-01", "03/01/2024", "line 2, start"),
+        ("2024-03-01,", "2024-03-01,2024-02-29", "line 2, end: 2024-02-29 is before the start"),
+        ("p-ed", "p-1", "line 2, supervisor: p-1 is their own supervisor"),
+        ("Library Clerk", "Clerk, Library", "line 2, row: 11 fields under 10 columns"),
+        (",Mon-Fri 09:00-17:00", "", "line 2, row: 9 fields under 10 columns"),
+    ],
+)
+def test_a_broken_row_is_named_by_line_and_column_and_kept(was: str, now: str, problem: str) -> None:
+    row = ROW.replace(was, now, 1)
+    assert problem in "\n".join(map(str, read(row).problems))
+    feed = read(row)
+    assert (feed.people, len(feed.held)) == ((), 1)
+    assert feed.held[0].row["name"] == "José Ñuñez"
+
+
+def test_of_two_rows_for_one_person_neither_is_applied() -> None:
+    feed = read(ROW, ROW.replace("durant", "winona"), ROW.replace("p-1", "p-2"))
+    assert [each.id for each in feed.people] == ["p-2"]
+    assert [str(each).partition(";")[0] for each in feed.problems] == [
+        "line 2, id: p-1 stands at line 3 too", "line 3, id: p-1 stands at line 2 too"
+    ]  # fmt: skip
+    assert [each.item for each in feed.held] == ["row p-1"]
+
+
+def test_an_unknown_branch_or_position_is_taken_as_sent_and_told() -> None:
+    feed = read(ROW.replace("durant", "Atlantis").replace("Library Clerk", "Wizard"))
+    assert (feed.people[0].branch, feed.people[0].position, feed.problems) == ("Atlantis", "Wizard", ())
+    assert [each.column for each in feed.unknown] == ["branch", "position"]
+
+
+def test_a_branch_may_be_given_by_its_name() -> None:
+    assert read(ROW.replace("durant", "DURANT  Library")).people[0].branch == "durant"
+
+
+# what the directory makes of it
 
 
 @pytest.fixture(scope="module")
-def policy() -> Policy:
-    return parse_policy(POLICY.read_text(), "policy")
+def office(database: Database) -> Iterator[Office]:
+    office = Office(database).founded()
+    yield office
+    office.close()
 
 
-def feed(*rows: dict[str, str], header: tuple[str, ...] = COLUMNS) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, header)
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
+def taken(office: Office, text: str, **terms: Any) -> dict[str, Any]:
+    return take_file(office.ledger, text.encode(), Terms(**terms))
 
 
-def named(read: Feed) -> list[tuple[int, str]]:
-    return [(problem.line, problem.column) for problem in read.problems]
+def position(office: Office) -> int:
+    return office.ledger.recorder.max_notification_id() or 0
 
 
-def test_the_example_feed_is_read_whole(policy: Policy) -> None:
-    read = read_feed(STAFF.read_bytes(), policy)
-    assert read.problems == ()
-    assert len(read.people) == STAFF.read_text().count("\n") - 1
+def without(text: str, *people: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if line.split(",")[0] not in people)
 
 
-BROKEN: dict[str, tuple[dict[str, str], str, str]] = {
-    "an unknown branch": ({"branch": "jackson"}, "branch", "there is no branch jackson"),
-    "an unknown position": ({"position": "Astronaut"}, "position", "Astronaut gives no role by the policy file"),
-    "no id": ({"id": ""}, "id", "is empty"),
-    "blanks for a name": ({"name": "   "}, "name", "is empty"),
-    "an id with a blank": ({"id": "p new"}, "id", "String should match pattern"),
-    "neither active nor not": ({"active": "maybe"}, "active", "maybe is neither yes nor no"),
-    "a start that is no day": ({"start": "02/02/2026"}, "start", "02/02/2026 is no day"),
-    "a start that is a number": ({"start": "0"}, "start", "0 is no day"),
-    "a day that the month has not": ({"start": "2026-02-30"}, "start", "Input should be a valid date"),
-    "an end before the start": ({"end": "2026-02-01"}, "end", "2026-02-01 is before the start 2026-02-02"),
-    "a name of 201 characters": ({"name": "x" * 201}, "name", "String should have at most 200 characters"),
-}
+def test_a_dry_run_shows_the_difference_and_records_nothing(office: Office) -> None:
+    before = position(office)
+    told = taken(office, without(STAFF_TEXT, "p-hq-clerk"), dry_run=True)
+    assert told["difference"] == [{"what": "left", "person": "p-hq-clerk", "more": ""}]
+    assert position(office) == before
 
 
-@pytest.mark.parametrize("broken", list(BROKEN))
-def test_a_broken_row_is_named_by_line_and_column_and_the_others_are_read(policy: Policy, broken: str) -> None:
-    changed, column, message = BROKEN[broken]
-    read = read_feed(feed(ROW | {"id": "p-first"}, ROW | changed, ROW | {"id": "p-last"}), policy)
-    (problem,) = read.problems
-    assert (problem.line, problem.column) == (3, column)
-    assert message in problem.message
-    assert problem.would_pass
-    assert [person.id for person in read.people] == ["p-first", "p-last"]
+def test_the_difference_is_applied_once_and_taken_back_by_the_next_file(office: Office) -> None:
+    short = without(STAFF_TEXT, "p-hq-clerk")
+    assert [each["what"] for each in taken(office, short)["difference"]] == ["left"]
+    before = position(office)
+    assert taken(office, short)["difference"] == []
+    assert position(office) == before
+    assert [each["what"] for each in taken(office, STAFF_TEXT)["difference"]] == ["returned"]
 
 
-def test_an_end_on_the_day_of_the_start_is_in_order(policy: Policy) -> None:
-    assert read_feed(feed(ROW | {"end": ROW["start"]}), policy).problems == ()
+def test_a_file_that_was_cut_off_is_refused_and_says_what_would_pass(office: Office) -> None:
+    cut = "".join(STAFF_TEXT.splitlines(keepends=True)[:20])
+    told = taken(office, cut)
+    assert not told["applied"]
+    assert "more than 10 percent" in told["refused"]["because"]
+    assert "--accept-leavers" in told["refused"]["remedy"]
+    assert all(each.active for each in office.ledger.library().people()[:5])
 
 
-def test_all_that_is_wrong_with_a_row_is_named(policy: Policy) -> None:
-    read = read_feed(feed(ROW | {"branch": "jackson", "position": "Astronaut", "work_email": ""}), policy)
-    assert named(read) == [(2, "work_email"), (2, "branch"), (2, "position")]
+def test_broken_rows_wait_are_shown_and_are_tried_again(office: Office) -> None:
+    broken = STAFF_TEXT.replace("p-hq-clerk,Headquarters Clerk", "p-hq-clerk,", 1)
+    assert not taken(office, broken)["applied"]
+    assert taken(office, broken, skip_broken=True)["applied"]
+    (waiting,) = hr_office.waiting(office.ledger)["quarantine"]
+    assert (waiting["item"], waiting["problem"]) == ("row p-hq-clerk", "name: is empty")
+    assert office.ledger.library().is_active("p-hq-clerk")
+    assert taken(office, STAFF_TEXT)["applied"]
+    assert hr_office.waiting(office.ledger)["quarantine"] == []
 
 
-def test_of_two_rows_with_one_id_neither_is_applied_and_each_names_the_other(policy: Policy) -> None:
-    read = read_feed(feed(ROW, ROW | {"id": "p-other"}, ROW | {"branch": "winona"}), policy)
-    assert named(read) == [(2, "id"), (4, "id")]
-    assert [problem.message for problem in read.problems] == [
-        "p-new stands at line 4 too",
-        "p-new stands at line 2 too",
-    ]
-    assert [person.id for person in read.people] == ["p-other"]
+def test_a_file_of_another_system_ends_nobody_of_the_staff_file(office: Office) -> None:
+    hr_office.register(office.ledger, "paychex")
+    told = taken(office, f"{HEADER}\n{ROW}\n", system="paychex")
+    assert told["difference"] == [{"what": "joined", "person": "p-1", "more": ""}]
+    assert [each["people"] for each in hr_office.systems(office.ledger) if each["system"] == "paychex"] == [1]
 
 
-def test_nor_where_the_second_of_them_is_broken_in_another_way(policy: Policy) -> None:
-    read = read_feed(feed(ROW, ROW | {"branch": "jackson"}), policy)
-    assert named(read) == [(2, "id"), (3, "id"), (3, "branch")]
-    assert read.people == ()
-
-
-def test_a_row_with_a_comma_too_many_is_broken_and_not_read_askew(policy: Policy) -> None:
-    raw = feed(ROW).replace(b"Somebody New", b"New, Somebody")
-    assert named(read_feed(raw, policy))[0] == (2, "row")
-
-
-def test_a_row_that_ends_early_is_broken(policy: Policy) -> None:
-    raw = feed(ROW | {"id": "p-first"}) + b"p-cut,Cut Off,cut@example.org\r\n"
-    assert named(read_feed(raw, policy))[0] == (3, "row")
-
-
-def test_a_row_over_several_lines_is_named_by_its_first(policy: Policy) -> None:
-    read = read_feed(feed(ROW | {"id": "p-first", "name": "Two\nLines"}, ROW | {"branch": "jackson"}), policy)
-    assert named(read) == [(2, "name"), (4, "branch")]
-
-
-def test_a_byte_order_mark_blank_lines_and_other_order_of_columns_are_no_matter(policy: Policy) -> None:
-    turned = feed(ROW, header=tuple(reversed(COLUMNS))).replace(b"hours,", b" Hours ,", 1)
-    raw = b"\xef\xbb\xbf" + turned.replace(b"\r\n", b"\r\n\r\n")
-    read = read_feed(raw, policy)
-    assert [person.id for person in read.people] == ["p-new"]
-    assert read.problems == ()
-
-
-UNREADABLE: dict[str, tuple[bytes, str, str]] = {
-    "an empty file": (b"", "header", "missing id, name,"),
-    "only a header": (feed(), "file", "it names nobody"),
-    "no UTF-8": (feed(ROW).replace(b"Somebody", b"Andr\xe9"), "file", "not UTF-8 at byte 80"),
-    "UTF-16": (feed(ROW).decode().encode("utf-16"), "file", "not UTF-8 at byte 0"),
-    "a NUL": (feed(ROW).replace(b"Somebody", b"Some\x00body"), "file", "there is a NUL character in it"),
-    "a column missing": (feed(ROW).replace(b"branch", b"town", 1), "header", "missing branch"),
-    "a column twice": (feed(ROW).replace(b",hours\r", b",hours,ID\r"), "header", "id more than once"),
-    "a quote that never closes": (feed(ROW).replace(b"Somebody", b'"Somebody'), "line", "not CSV"),
-    "too large": (b"x" * 20_000_001, "file", "20000001 bytes are too many for a staff feed"),
-}
-
-
-@pytest.mark.parametrize("unreadable", list(UNREADABLE))
-def test_a_file_that_cannot_be_read_says_why_and_nothing_of_it_is_applied(policy: Policy, unreadable: str) -> None:
-    raw, field, message = UNREADABLE[unreadable]
-    with pytest.raises(Malformed) as malformed:
-        read_feed(raw, policy)
-    assert malformed.value.field.startswith(field)
-    assert malformed.value.message.startswith(message)
-    assert malformed.value.would_pass
+def test_a_file_by_windows_is_the_same_feed(office: Office, tmp_path: Path) -> None:
+    before = position(office)
+    told = take_file(office.ledger, STAFF_TEXT.encode("utf-16"), Terms(dry_run=True))
+    assert (told["difference"], told["encoding"], position(office)) == ([], "utf-16", before)

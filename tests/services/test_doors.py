@@ -252,17 +252,39 @@ def test_a_feed_with_a_broken_row_names_it_and_applies_nothing_unless_asked(
     system: RunningSystem, tmp_path: Path
 ) -> None:
     feed = tmp_path / "feed.csv"
-    header = STAFF.read_text().splitlines()[0]
-    feed.write_text(f"{header}\np-new-1,One,one@example.org,Library Clerk,durant,,true,,,\n"
-                    "p-new-2,Two,two@example.org,Library Clerk,atlantis,,true,,,\n")  # fmt: skip
+    staff = STAFF.read_text()
+    feed.write_text(f"{staff}p-new-1,One,one@example.org,Library Clerk,durant,,true,,,\n"
+                    "p-new-2,Two,two@example.org,Library Clerk,durant,,perhaps,,,\n")  # fmt: skip
+    line = len(staff.splitlines()) + 2
     told = system.cli("staff", "import", str(feed))
     assert told.exit_code == MALFORMED
-    assert "line 3, branch" in told.output
+    assert f"line {line}, active" in told.output
     assert system.cli("staff", "show", "p-new-1").exit_code == MALFORMED
     assert system.cli("staff", "import", str(feed), "--skip-broken").exit_code == DONE
     assert system.json("staff", "show", "p-new-1")["roles"] == ["branch_staff"]
     again = system.json("staff", "import", str(feed), "--skip-broken")
     assert again["difference"] == []
+    assert [each["item"] for each in system.json("hr", "quarantine")["quarantine"]] == ["row p-new-2"]
+
+
+def test_a_file_that_ends_too_many_is_exit_3(system: RunningSystem, tmp_path: Path) -> None:
+    feed = tmp_path / "feed.csv"
+    feed.write_text("".join(STAFF.read_text().splitlines(keepends=True)[:10]))
+    told = system.cli("staff", "import", str(feed))
+    assert told.exit_code == REFUSED
+    assert "--accept-leavers" in told.output
+
+
+def test_an_hr_system_gets_a_token_once(system: RunningSystem) -> None:
+    told = system.json("hr", "register", "okta")
+    users = httpx.get(f"{system.url}/scim/v2/Users", headers={"Authorization": f"Bearer {told['token']}"})
+    assert (users.status_code, users.json()["totalResults"]) == (200, 0)
+    assert system.cli("hr", "register", "okta").exit_code == REFUSED
+    assert system.cli("hr", "register", "No Good").exit_code == MALFORMED
+    assert [each["system"] for each in system.json("hr", "list")] == ["okta", "staff-file"]
+    assert system.cli("hr", "revoke", "okta").exit_code == DONE
+    again = httpx.get(f"{system.url}/scim/v2/Users", headers={"Authorization": f"Bearer {told['token']}"})
+    assert again.status_code == 401
 
 
 def test_a_branch_closed_by_storm_moves_the_due_moments_of_who_waits_there(system: RunningSystem) -> None:

@@ -1,0 +1,28 @@
+"""The storage follows scim2-server's own contract, on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from scim2_server.storage import AsyncScimStorage
+from scim2_server.testing import AsyncScimStorageContract
+
+from services.hr.scim import LedgerStorage, scim_provider
+from tests.system import Database, Office
+
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def office(database: Database) -> Iterator[Office]:
+    office = Office(database).founded()
+    yield office
+    office.close()
+
+
+class TestTheStorageOverTheLog(AsyncScimStorageContract):
+    @pytest.fixture
+    def async_storage(self, office: Office) -> AsyncScimStorage:
+        return LedgerStorage(f"hr-{next(NUMBERS)}", office.ledger, office.seal, scim_provider())
