@@ -41,6 +41,7 @@ RECORD = (
 )
 EVENTS = "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
 STREAM_AFTER = EVENTS + "where originator_id = %s and originator_version > %s order by originator_version"
+SHARED_AFTER = EVENTS + "where shared and notification_id > %s order by notification_id"
 RANGE = EVENTS + "where notification_id between %s and %s order by notification_id"
 HEADS = (
     EVENTS.replace("select", "select distinct on (originator_id)", 1)
@@ -176,6 +177,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         return self._rows(STREAM_AFTER, (stream, after))
 
     def shared_after(self, after: int) -> list[Row]:
+        """Newer events that changed what decisions know of the library."""
         return self._rows(SHARED_AFTER, (after,))
 
     def between(self, first: int, last: int) -> list[Row]:
