@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from services.settings import Settings
+from services.staff import NIGHTLY
+from services.worker import connected
 from tests.services.running import RunningSystem, running_system
 from tests.system import LOGO, STAFF, TASKS
 
@@ -178,3 +182,18 @@ def test_the_log_is_whole_and_every_projection_follows_from_it(system: RunningSy
         each["name"]: [] for each in found["projections"]
     }
     assert json.dumps(found)
+
+
+async def test_the_nightly_look_for_orphans_is_on_the_schedule_and_finds_nothing(system: RunningSystem) -> None:
+    client = await connected(Settings.of_data(system.data))
+    schedule = client.get_schedule_handle(NIGHTLY)
+    described = await schedule.describe()
+    assert described.schedule.spec.time_zone_name == "America/Chicago"
+    await schedule.trigger()
+    for _ in range(100):
+        if found := [each async for each in client.list_workflows("WorkflowType = 'StaffOrphans'")]:
+            handle = client.get_workflow_handle(found[0].id, run_id=found[0].run_id)
+            assert await handle.result() == []
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError("the schedule started nothing")
