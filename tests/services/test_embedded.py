@@ -197,12 +197,14 @@ async def test_what_temporal_has_acknowledged_survives_kill_9(data: Path) -> Non
 def test_up_starts_in_order_and_sigterm_stops_all_of_it(data: Path) -> None:
     with up(data) as running:
         running.until_said("Imprimatur is up: http://127.0.0.1:")
+        running.until_said("or act from here")
         parts = status(data)
         assert [(part.name, part.health) for part in parts] == [
             (name, "up") for name in ("postgres", "temporal", "worker", "api")
         ]
         order = [line.split()[0] for line in running.said]
-        assert order == ["PostgreSQL", "migrated", "Temporal", "first", "worker", "api", "Imprimatur"]
+        # and then how to sign in
+        assert order == ["PostgreSQL", "migrated", "Temporal", "first", "worker", "api", "Imprimatur", "To", "or"]
         settings = Settings.of_data(data)
         assert [settings.temporal_address, f"127.0.0.1:{settings.port}"] == [
             parts[1].address,

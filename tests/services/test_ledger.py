@@ -409,7 +409,10 @@ def test_the_environment_of_the_process_cannot_choose_another_recorder(
     ledger.close()
 
 
-@pytest.mark.parametrize("case", ["account_creation", f"directory-{uuid4()}", "no_such_process"])
+A_STREAM = "directory-00000000-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize("case", ["account_creation", A_STREAM, "no_such_process"])
 def test_a_process_has_many_cases_or_one_stream_and_never_both(office: Office, case: str) -> None:
     with pytest.raises(Malformed) as malformed:
         office.submit(a_request("nowhere"), case, "p-bm-durant")
