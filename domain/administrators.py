@@ -22,7 +22,7 @@ def what_breaks_pr_7(administrators: Iterable[str], library: Library) -> str:
 
 
 def counts(person: str, library: Library) -> bool:
-    return library.is_active(person) and not library.friends_administrator(person)
+    return library.is_employee(person) and not library.friends_administrator(person)
 
 
 def who_coordinates(library: Library) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def what_stands_against_it(person: str, account: str, library: Library) -> Verdi
         return Verdict(False, f"the library has no account {account}", (PR_1,), ("the account is approved and opened",))
     if not found.in_service:
         return Verdict(False, f"{account} is closed", (PR_19,), ("another account, in service",))
-    if not library.is_active(person):
+    if not library.is_employee(person):
         known = "is not an active employee at this moment" if library.person(person) else "is not in the directory"
         return Verdict(False, f"{person} {known}", (PR_4,), ("HR says that they work here",))
     return None

@@ -242,7 +242,9 @@ class Recorded(NamedTuple):
 
 
 class Page:
-    """One process: how its state begins, how it decides, how it folds. Each process file makes one of these."""
+    """One process: how its state begins, how it decides, how it folds. Each process file makes one of these.
+
+    Whether a case is over follows from its last fact alone, but for those that it `perhaps_ends_with`."""
 
     def __init__(
         self,
@@ -251,8 +253,10 @@ class Page:
         decide: Callable[[Act, Any, Library], Decision],
         evolve: Callable[[Any, Fact], Any],
         opens_with: tuple[type[Command], ...] = (),
+        perhaps_ends_with: tuple[type[Fact], ...] = (),
     ) -> None:
-        self.name, self.state, self.decide, self.evolve, self.opens_with = name, state, decide, evolve, opens_with
+        self.name, self.state, self.decide, self.evolve = name, state, decide, evolve
+        self.opens_with, self.perhaps_ends_with = opens_with, perhaps_ends_with
 
     def initial(self, case: str) -> State:
         return self.state(case=case)

@@ -7,7 +7,7 @@ the directory cannot read is kept and shown, and tried again; HR is never blocke
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -33,6 +33,7 @@ from domain.facts import (
     Envelope,
     Fact,
     Line,
+    NoAuthority,
     Page,
     PersonId,
     Refused,
@@ -291,6 +292,13 @@ class HrRegister:
     quarantine: dict[tuple[str, str], Quarantined] = field(default_factory=dict)
     journal: list[tuple[str, str]] = field(default_factory=list)
 
+    def still(self) -> HrRegister:
+        """As it is now: nothing that is learned later changes it."""
+        systems = {name: replace(each) for name, each in self.systems.items()}
+        return HrRegister(
+            systems, dict(self.sources), dict(self.resources), dict(self.quarantine), list(self.journal)
+        )
+
     def learn(self, envelope: Envelope, fact: Fact) -> bool:
         """Whether roles may have changed by it."""
         match fact:
@@ -426,12 +434,12 @@ def decide(act: Act, state: State, library: Library) -> Decision:
 
 def only_the_operator(act: Act) -> None:
     if act.by.kind is not ActorKind.OPERATOR:
-        raise Refused(PR_4, "only whoever runs the installation may do this", "the operator, at the command line")
+        raise NoAuthority(PR_4, "only whoever runs the installation may do this", "the operator, at the command line")
 
 
 def only_that_system(act: Act, system: str) -> None:
     if act.by.kind is not ActorKind.HR_SYSTEM or act.by.id != system:
-        raise Refused(PR_4, f"{act.by.id} does not write for {system}", f"the bearer token of {system}")
+        raise NoAuthority(PR_4, f"{act.by.id} does not write for {system}", f"the bearer token of {system}")
 
 
 def only_the_operator_or_that_system(act: Act, system: str) -> None:

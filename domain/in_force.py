@@ -144,6 +144,13 @@ class InForce:
         self.accounts: dict[str, Account] = {}
         self.rights: dict[str, dict[str, Right]] = {}
 
+    def still(self) -> InForce:
+        """As it is now: nothing that is learned later changes it."""
+        kept = InForce()
+        kept.accounts = dict(self.accounts)
+        kept.rights = {person: dict(held) for person, held in self.rights.items()}
+        return kept
+
     def learn(self, envelope: Envelope, fact: Fact) -> bool:
         """Whether cases elsewhere have to be asked anew: not for a right that merely begins or ends."""
         match fact:

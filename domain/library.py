@@ -92,6 +92,14 @@ class Register:
             self.outside_position = log_position
         self.position = log_position
 
+    def still(self) -> Register:
+        """As it is now: nothing that is learned later changes it."""
+        kept = copy(self)
+        for name, value in vars(self).items():
+            setattr(kept, name, copy(value) if isinstance(value, dict | list) else value)
+        kept.in_force, kept.hr = self.in_force.still(), self.hr.still()
+        return kept
+
     def supposing(self, person: Person) -> Register:
         """The same, but for what HR says of this person: for looking ahead, and never kept."""
         supposed = copy(self)

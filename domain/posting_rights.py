@@ -11,6 +11,7 @@ from __future__ import annotations
 from calendar import monthrange
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
+from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import AwareDatetime, Field
@@ -25,6 +26,7 @@ from domain.facts import (
     Decision,
     Fact,
     Line,
+    NoAuthority,
     Page,
     PersonId,
     Refused,
@@ -56,6 +58,7 @@ from domain.waiting import (
     WaitingFact,
     due_moments,
     evolve_wait,
+    only_expiry,
     what_changed_around,
     what_is_due,
 )
@@ -65,7 +68,6 @@ if TYPE_CHECKING:
 
 PROCESS = "posting_rights"
 OF_A_BRANCH, OF_HEADQUARTERS = "posting_rights_branch", "posting_rights_headquarters"
-NOT_OF_THE_STAFF = {Role.BOARD_DELEGATE, Role.AUDITOR}
 
 
 class Stage(StrEnum):
@@ -413,8 +415,8 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
 
 
 def only_someone_of_the_staff(act: Act, library: Library) -> Authority:
-    if not library.is_active(act.person) or library.roles(act.person) & NOT_OF_THE_STAFF:
-        raise Refused(PR_5, f"{act.by.id} is not an active employee", "an active employee of the directory asks")
+    if not library.is_employee(act.person):
+        raise NoAuthority(PR_5, f"{act.by.id} is not an active employee", "an active employee of the directory asks")
     return library.standing(act.person)
 
 
@@ -425,7 +427,7 @@ def you_already_may_by_role(person: str, library: Library) -> None:
 
 def only_the_requester(act: Act, case: RightsCase, library: Library, to: str) -> Authority:
     if act.person != case.requester:
-        raise Refused(PR_5, f"only the requester may {to}", f"let {case.requester} do it")
+        raise NoAuthority(PR_5, f"only the requester may {to}", f"let {case.requester} do it")
     return only_someone_of_the_staff(act, library)
 
 
@@ -442,7 +444,7 @@ def who_is_asked(person: str, library: Library) -> tuple[str, str]:
 
 def only_the_system(act: Act) -> None:
     if act.by.kind is not ActorKind.TIMER:
-        raise Refused(PR_5, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
+        raise NoAuthority(PR_5, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
 
 
 # what must hold
@@ -605,6 +607,7 @@ def ask_for_review(requester: str, parties: tuple[str, ...], library: Library) -
     role, where, persons = library.who_decides(process, place, parties)
     rule, calendar_of = library.decides(process), where or library.headquarters
     return Asked(
+        rests_on=(PR_5,),
         role=role,
         place=calendar_of,
         persons=persons,
@@ -617,29 +620,37 @@ def ask_for_review(requester: str, parties: tuple[str, ...], library: Library) -
 
 def ask_the_requester(case: RightsCase, library: Library) -> Asked:
     days = library.policy.settings.changes_asked_expire_after_days.value
-    return ask_them(case, library, "change the request as asked", library.at + timedelta(days=days))
+    return ask_them(case, library, "change the request as asked", only_expiry(library.at, days, library))
 
 
-def ask_them(case: RightsCase, library: Library, to: str, until: datetime) -> Asked:
+def ask_them(case: RightsCase, library: Library, to: str, due: tuple[DueMoment, ...]) -> Asked:
     """Waiting for the requester stops the clock of reminders; only its own end is due."""
     return Asked(
+        rests_on=(PR_5,),
         role=Role(library.standing(case.requester).role or Role.BRANCH_STAFF),
         place=library.place_of(case.requester),
         persons=(case.requester,),
         to=to,
         since=library.at,
-        due=(DueMoment(what=Due.EXPIRY, at=until),),
+        due=due,
     )
 
 
 def what_time_brings(case: RightsCase, library: Library) -> tuple[Fact, ...]:
+    """First what has changed around it: nobody is reminded of what is no longer theirs."""
+    settled = what_follows_from_outside(case, library)
+    return (*settled, *what_time_alone_brings(reduce(evolve, settled, case), library))
+
+
+def what_time_alone_brings(case: RightsCase, library: Library) -> tuple[Fact, ...]:
     if case.stage not in IN_FORCE:
         return what_is_due(case.waiting, library.at, library, expired_for(case))
     if library.at >= case.right.until:
         return (RightsExpired(holder=case.requester),)
     if case.stage is Stage.GRANTED and not case.renewal_asked and library.at >= case.right.renewal_from:
         asked = RenewalAsked(holder=case.requester, until=case.right.until)
-        return asked, ask_them(case, library, "ask again if the posting rights are still needed", case.right.until)
+        its_end = (DueMoment(what=Due.EXPIRY, at=case.right.until),)
+        return asked, ask_them(case, library, "ask again if the posting rights are still needed", its_end)
     return ()
 
 
@@ -658,7 +669,7 @@ def what_follows_from_outside(case: RightsCase, library: Library) -> tuple[Fact,
 
 
 def what_becomes_of_the_request(case: RightsCase, library: Library) -> tuple[Fact, ...]:
-    if not library.is_active(case.requester):
+    if not library.is_employee(case.requester):
         return (withdrawn(case, "the requester left the library's service"),)
     if library.may_post_by_role(case.requester):
         return (withdrawn(case, "the requester posts by role now, without asking"),)
@@ -686,7 +697,7 @@ def what_becomes_of_the_right(case: RightsCase, library: Library) -> tuple[Fact,
 def why_it_lapses(case: RightsCase, library: Library) -> str:
     """What HR said in between counts, though they be back by now; and so does a last day that is over."""
     said = next((each.lapsed for each in library.rights_of(case.requester) if each.case == case.case), "")
-    return said or ("" if library.is_active(case.requester) else "its holder left the library's service")
+    return said or ("" if library.is_employee(case.requester) else "its holder left the library's service")
 
 
 # how the state follows from the facts

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum, auto
+from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import AwareDatetime, Field
@@ -25,6 +26,7 @@ from domain.facts import (
     Decision,
     Fact,
     Line,
+    NoAuthority,
     Page,
     PersonId,
     Refused,
@@ -38,14 +40,13 @@ from domain.waiting import (
     Asked,
     Due,
     DueMoment,
-    DueMomentsReissued,
     LetTimePass,
     Reconsider,
-    TaskRerouted,
     Wait,
     WaitingFact,
     due_moments,
     evolve_wait,
+    what_changed_around,
     what_is_due,
 )
 
@@ -280,12 +281,12 @@ def decide(act: Act, case: StaffChangeCase, library: Library) -> Decision:
 
 def only_the_system(act: Act) -> None:
     if act.by.kind is not ActorKind.TIMER:
-        raise Refused(PR_4, "what HR records is followed by the system", "let HR record the change")
+        raise NoAuthority(PR_4, "what HR records is followed by the system", "let HR record the change")
 
 
 def only_headquarters(act: Act, library: Library) -> Authority:
     if not library.at_headquarters(act.person):
-        raise Refused(PR_7, "only headquarters may seat an administrator", "let someone of headquarters do it")
+        raise NoAuthority(PR_7, "only headquarters may seat an administrator", "let someone of headquarters do it")
     return library.standing(act.person)
 
 
@@ -351,6 +352,7 @@ def remedies_for(accounts: list[Account], library: Library) -> tuple[Fact, ...]:
 def ask_for_remedies(library: Library) -> Asked:
     role, persons = who_mends(library)
     return Asked(
+        rests_on=(PR_7,),
         role=role,
         place=library.headquarters,
         persons=persons,
@@ -370,10 +372,8 @@ def who_mends(library: Library) -> tuple[Role, tuple[str, ...]]:
 
 def remedy_moments(since: datetime, library: Library) -> tuple[DueMoment, ...]:
     """As for everything that waits for people, but for its own term, and without an end."""
-    place, days = library.headquarters, library.policy.settings.remedy_due_bd.value
-    usual = due_moments(place, since, library)
-    overdue = DueMoment(what=Due.OVERDUE, at=library.calendar.business_days_after(place, since, days))
-    return (*(each for each in usual if each.what in (Due.REMINDER, Due.ESCALATION)), overdue)
+    usual = due_moments(library.headquarters, since, library, library.policy.settings.remedy_due_bd.value)
+    return tuple(each for each in usual if each.what is not Due.EXPIRY)
 
 
 def mended_by(person: str, account: Account, library: Library) -> tuple[Fact, ...]:
@@ -424,6 +424,12 @@ def day_after(last_day: date, library: Library) -> datetime:
 
 
 def what_time_brings(case: StaffChangeCase, library: Library) -> tuple[Fact, ...]:
+    """First what has changed around it: nobody is reminded of what is no longer theirs."""
+    settled = what_follows_from_outside(case, library)
+    return (*settled, *what_time_alone_brings(reduce(evolve, settled, case), library))
+
+
+def what_time_alone_brings(case: StaffChangeCase, library: Library) -> tuple[Fact, ...]:
     if case.stage is Stage.AHEAD and case.departure and library.at >= case.departure.at:
         return what_the_day_brings(case, library)
     return what_is_due(case.waiting, library.at, library, NEVER)
@@ -468,12 +474,7 @@ def is_mended(account: Account | None, library: Library) -> bool:
 
 def who_is_asked_now(wait: Wait, library: Library) -> tuple[Fact, ...]:
     role, persons = who_mends(library)
-    due = remedy_moments(wait.since, library)
-    rerouted = TaskRerouted(role=role, before=wait.persons, persons=persons, to=wait.to)
-    return (
-        *((rerouted,) if (role, persons) != (wait.role, wait.persons) else ()),
-        *((DueMomentsReissued(due=due),) if due != wait.due else ()),
-    )
+    return what_changed_around(wait, role, persons, library, library.policy.settings.remedy_due_bd.value)
 
 
 # how the state follows from the facts
@@ -499,8 +500,9 @@ def evolve(case: StaffChangeCase, fact: Fact) -> StaffChangeCase:
             return case.but(remedies=tuple(dict.fromkeys([*case.remedies, account])))
         case RemedyClosed(account=account):
             return after_a_remedy(case.but(remedies=tuple(each for each in case.remedies if each != account)))
-        case StaffChangeReported():
-            return what_is_left(case)
+        case StaffChangeReported(last_day=last_day, remedies=remedies):
+            # by the report alone, as whoever sees no other fact of the case must tell whether it is over
+            return case.but(stage=Stage.AHEAD if last_day else Stage.REMEDY if remedies else Stage.DONE)
         case WaitingFact():
             return case.but(waiting=evolve_wait(case.waiting, fact))
         case _:
@@ -523,4 +525,11 @@ def in_words(stage: Stage) -> str:
     return stage.value.replace("_", " ")
 
 
-STAFF_CHANGE = Page(PROCESS, StaffChangeCase, decide, evolve, opens_with=(FollowStaffChange,))
+STAFF_CHANGE = Page(
+    PROCESS,
+    StaffChangeCase,
+    decide,
+    evolve,
+    opens_with=(FollowStaffChange,),
+    perhaps_ends_with=(DepartureOffRecord, RemedyClosed),
+)

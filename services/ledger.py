@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import RLock
@@ -191,9 +190,7 @@ class Ledger(Application[str]):
         """The library as of now, read on to the newest event. What is learned later does not change it."""
         self._read_on()
         with self._mutex:
-            still = copy(self._register)
-            for name, value in vars(self._register).items():
-                setattr(still, name, copy(value) if isinstance(value, dict | list) else value)
+            still = self._register.still()
         return Library(still, self.clock.now(), version)
 
     def hr(self) -> HrRegister:

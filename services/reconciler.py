@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.facts import Recorded, State
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.waiting import Reconsider
-from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from
+from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from, stem_of
 from services.recorder import Row
 from workflows.catalogue import TYPE_NAMES
 from workflows.messages import NUDGE, POSITION
@@ -93,8 +93,13 @@ class Reconciler:
         knows = self._open.setdefault(row.stream, by)
         if not by or by != knows:
             self._perhaps_behind.add(row.stream)
-        if is_the_end(recorded):
+        if self._is_the_end(recorded):
             self._open.pop(row.stream)
+
+    def _is_the_end(self, last: Recorded) -> bool:
+        if isinstance(last.fact, PAGES[stem_of(last.envelope.case)].perhaps_ends_with):
+            return not is_open(self._ledger.state(last.envelope.case))
+        return is_the_end(last)
 
     def _reckon_anew(self) -> None:
         """What changed in the library, or with the hour, is put before every open case: its own decision says what
@@ -191,5 +196,5 @@ def is_open(state: State) -> bool:
 def is_the_end(last: Recorded) -> bool:
     """Whether the case ended with this fact: the state of an ended case follows from its last fact alone."""
     case = last.envelope.case
-    page = PAGES[case.partition("-")[0]]
+    page = PAGES[stem_of(case)]
     return not is_open(page.fold(page.initial(case), [last]))

@@ -180,7 +180,10 @@ def follow(ledger: Ledger, changed: Recorded) -> str:
         from_place=fact.from_branch if isinstance(fact, PersonMoved) else "",
     )
     case = f"{PROCESS}-{changed.envelope.event_id}"
-    ledger.submit_own(command, case, SYSTEM, str(uuid5(EVENT_IDS, f"{case}/follow")))
+    answer = ledger.submit_own(command, case, SYSTEM, str(uuid5(EVENT_IDS, f"{case}/follow")))
+    if answer.refusal:
+        # nothing was recorded: it must not be passed over, but tried again
+        raise LookupError(f"{case} could not be begun: {answer.refusal.because}")
     return case
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -108,7 +107,7 @@ class House:
     def copy(self) -> House:
         house = House()
         house.now, house.log, house.states, house.commands = self.now, [*self.log], {**self.states}, self.commands
-        house.register.__dict__.update({name: copy(value) for name, value in self.register.__dict__.items()})
+        house.register = self.register.still()
         return house
 
     # time

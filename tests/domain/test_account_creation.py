@@ -901,7 +901,7 @@ def test_an_account_is_claimed_under_one_key(handle: str, key: str) -> None:
 
 def test_the_open_accounts_scope_is_touched() -> None:
     (opened,) = [fact for fact in open_account().facts_of() if isinstance(fact, AccountOpened)]
-    assert opened.touches() == (f"account:{ACCOUNT}",)
+    assert opened.touches() == (f"account:{ACCOUNT}", "accounts")
 
 
 def test_a_nul_in_a_handle_is_no_handle() -> None:
