@@ -7,7 +7,7 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from workflows.case import Case
+from workflows.case import NOTHING, Case
 
 with workflow.unsafe.imports_passed_through():
     from domain.posting_rights import OVER, POSTING_RIGHTS, Stage
@@ -22,11 +22,11 @@ class PostingRights(Case):
     page = POSTING_RIGHTS
 
     @workflow.init
-    def __init__(self, start: RawValue) -> None:
+    def __init__(self, start: RawValue = NOTHING) -> None:
         super().__init__(start)
 
     @workflow.run
-    async def run(self, start: RawValue) -> Ended:
+    async def run(self, start: RawValue = NOTHING) -> Ended:
         if not await self.begin():
             return await self.close()
         while self.state.stage not in OVER:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from workflows.case import ASK_TIME_AGAIN, Case
+from workflows.case import ASK_TIME_AGAIN, NOTHING, Case
 
 with workflow.unsafe.imports_passed_through():
     from domain.staff_change import STAFF_CHANGE, Stage
@@ -24,11 +26,11 @@ class StaffChange(Case):
     page = STAFF_CHANGE
 
     @workflow.init
-    def __init__(self, start: RawValue) -> None:
+    def __init__(self, start: RawValue = NOTHING) -> None:
         super().__init__(start)
 
     @workflow.run
-    async def run(self, start: RawValue) -> Ended:
+    async def run(self, start: RawValue = NOTHING) -> Ended:
         if not await self.begin():
             return await self.close()
         while self.state.stage is not Stage.DONE:
@@ -48,7 +50,9 @@ class StaffChange(Case):
         async with self._one_at_a_time:
             await self._told(CARRY_OUT, Ask(case=self.case, after=self.state.position))
         if self.state.stage is Stage.FOLLOWED:
-            await workflow.sleep(ASK_TIME_AGAIN)
+            # as in every wait of a case, who can reach Temporal and cancels ends nothing
+            with suppress(asyncio.CancelledError):
+                await workflow.sleep(ASK_TIME_AGAIN)
 
     def _next_due(self) -> datetime | None:
         """Whoever is waited for, and the day of a departure."""

@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
+from services.embedded_postgresql import EmbeddedPostgreSQL
+from tests.fresh import fresh_database
 from tests.system import Database, Office
 from tests.workflows.running import Running, ServersClock, at_work, skipping_time
 
@@ -33,3 +35,12 @@ async def running(database: Database, time_skipping: WorkflowEnvironment) -> Asy
     office = Office(database, ServersClock(time_skipping, asyncio.get_running_loop()))
     async with at_work(time_skipping.client, office, time_skipping) as running:
         yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def alone(server: EmbeddedPostgreSQL, time_skipping: WorkflowEnvironment) -> AsyncIterator[Running]:
+    """A system for one test alone, whose staff may come and go."""
+    with fresh_database(server) as database:
+        office = Office(database, ServersClock(time_skipping, asyncio.get_running_loop()))
+        async with at_work(time_skipping.client, office, time_skipping) as running:
+            yield running

@@ -23,13 +23,14 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from domain.account_creation import AccountCase, ApproveAccount, CompleteTask, ConfirmAdministration
 from domain.attempts import stream_beside
-from domain.facts import Command, Envelope
+from domain.facts import Command, Envelope, State
 from services.embedded_temporal import SEARCH_ATTRIBUTES
+from services.ledger import stem_of
 from services.reconciler import Reconciler
 from services.worker import worker_of
 from tests.system import LOGO, TASKS, Office, a_case, a_request
 from workflows.case import Case
-from workflows.catalogue import WORKFLOWS
+from workflows.catalogue import TYPE_NAMES, WORKFLOWS
 
 NEUTRAL = "a test"  # in place of the machine's name, which Temporal would write into every history
 A_MINUTE = timedelta(minutes=1)
@@ -65,8 +66,13 @@ class Running:
         return case
 
     async def start(self, payload: Any, case: str, **how: Any) -> Requested:
-        handle = await self.client.start_workflow("AccountCreation", payload, id=case, task_queue=self.queue, **how)
+        type_ = TYPE_NAMES[stem_of(case)]
+        handle = await self.client.start_workflow(type_, payload, id=case, task_queue=self.queue, **how)
         return Requested(self, handle, case, payload)
+
+    def follows(self, case: str) -> Requested:
+        """A case whose workflow the system starts by itself."""
+        return Requested(self, self.client.get_workflow_handle(case), case, None)
 
     async def payload(self, command: Command, case: str, person: str, id_: str | None = None) -> dict[str, Any]:
         submission = await asyncio.to_thread(self.office.submission, command, case, person, id_)
@@ -85,8 +91,11 @@ class Running:
         return await asyncio.to_thread(self.office.clock.now)
 
     async def sleep_until(self, moment: datetime) -> None:
+        await self.sleep(moment - await self.now())
+
+    async def sleep(self, time: timedelta) -> None:
         assert self._env is not None
-        await self._env.sleep(moment - await self.now())
+        await self._env.sleep(time)
 
 
 class Requested:
@@ -127,9 +136,13 @@ class Requested:
         return result
 
     async def state(self) -> AccountCase:
-        state, _ = await asyncio.to_thread(self.running.office.ledger.read_on, self.case)
+        state = await self.known()
         assert isinstance(state, AccountCase)
         return state
+
+    async def known(self) -> Any:
+        """What the ledger knows of the case, of whichever process it is."""
+        return await asyncio.to_thread(self.running.office.ledger.state, self.case)
 
     async def envelopes(self) -> list[Envelope]:
         return await self.running.envelopes(self.case)
@@ -143,17 +156,17 @@ class Requested:
 
     async def until(self, stage: str) -> None:
         for _ in range(400):
-            if (await self.state()).stage == stage:
+            if (await self.known()).stage == stage:
                 return
             await asyncio.sleep(0.05)
-        raise AssertionError(f"{self.case} is {(await self.state()).stage}, not {stage}")
+        raise AssertionError(f"{self.case} is {(await self.known()).stage}, not {stage}")
 
     async def replayed(self) -> None:
         """Today's code makes the same of every run's recorded history; and what it knew is what the ledger knows."""
-        remembered: AccountCase | None = None
+        remembered: State | None = None
         for history in await histories_of(self.running.client, self.case):
             remembered = await replay(history) or remembered
-        known = await self.state()
+        known = await self.known()
         assert remembered is not None
         assert remembered.model_dump(mode="json") == known.model_dump(mode="json")
 
@@ -170,7 +183,7 @@ async def histories_of(client: Client, case: str) -> list[WorkflowHistory]:
             return found
 
 
-async def replay(history: WorkflowHistory) -> AccountCase | None:
+async def replay(history: WorkflowHistory) -> Any:
     """What the workflow remembers at the end of it; raises where today's code would have gone another way."""
     replayer = Replayer(
         workflows=list(WORKFLOWS.values()),
@@ -184,8 +197,8 @@ async def replay(history: WorkflowHistory) -> AccountCase | None:
 
 
 @contextmanager
-def remembering() -> Iterator[dict[str, AccountCase]]:
-    seen: dict[str, AccountCase] = {}
+def remembering() -> Iterator[dict[str, State]]:
+    seen: dict[str, State] = {}
     show = Case._show
 
     def and_note(case: Case) -> None:

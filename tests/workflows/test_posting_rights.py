@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
-
-import pytest
 
 from domain.directory import ImportStaff
 from domain.posting_rights import GrantRights, ReinstateRights, RequestRights, RevokeRights, SuspendRights
 from domain.waiting import Reconsider
-from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.ledger import SYSTEM
-from tests.fresh import fresh_database
 from tests.projections.history import HR, Life
-from tests.system import Database, sealed
-from tests.workflows.conftest import Requested, Running, skip
+from tests.system import sealed
+from tests.workflows.running import Requested, Running
 
 HOLDER, MANAGER = "p-bs-durant-1", "p-bm-durant"
-
-
-@pytest.fixture
-def database(server: EmbeddedPostgreSQL) -> Iterator[Database]:
-    with fresh_database(server) as database:
-        yield database
 
 
 async def asked(running: Running) -> Requested:
     await asyncio.to_thread(open_account, running, "durantlibrary")
     case = f"posting_rights-{uuid4()}"
     command = RequestRights(accounts=("facebook:durantlibrary",), months=2, purpose=sealed())
-    payload = await running.payload(command, case, HOLDER)
-    handle = await running.env.client.start_workflow("PostingRights", payload, id=case, task_queue=running.queue)
-    requested = Requested(running, handle, case)
-    requested.opening = payload
+    requested = await running.start(await running.payload(command, case, HOLDER), case)
     assert "recorded" in await requested.opened()
     return requested
 
@@ -46,14 +33,8 @@ def open_account(running: Running, handle: str) -> None:
 
 async def granted(running: Running) -> Requested:
     case = await asked(running)
-    answer = await case.submit(GrantRights(content=(await state(case)).content), MANAGER)
-    assert "recorded" in answer, answer
+    await case.done(GrantRights(content=(await case.known()).content), MANAGER)
     return case
-
-
-async def state(case: Requested) -> Any:
-    found, _ = await asyncio.to_thread(case.running.office.ledger.read_on, case.case)
-    return found
 
 
 def hr_says(running: Running, person: str, **changed: Any) -> None:
@@ -64,53 +45,43 @@ def hr_says(running: Running, person: str, **changed: Any) -> None:
     assert ledger.submit_own(feed, "directory", HR, str(uuid4())).facts
 
 
-async def until(case: Requested, stage: str) -> None:
-    for _ in range(200):
-        if (await state(case)).stage == stage:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{case.case} is {(await state(case)).stage}, not {stage}")
-
-
 async def ended(case: Requested, how: str) -> None:
-    assert (await case.handle.result())["stage"] == "ended"
-    assert (await state(case)).ended == how
+    assert (await case.ended())["stage"] == "ended"
+    assert (await case.known()).ended == how
     await case.replayed()
 
 
-async def test_a_right_runs_its_term_renewal_is_asked_ahead_and_it_expires(running: Running) -> None:
-    case = await granted(running)
-    await skip(running, days=32)
+async def test_a_right_runs_its_term_renewal_is_asked_ahead_and_it_expires(alone: Running) -> None:
+    case = await granted(alone)
+    await alone.sleep(timedelta(days=32))
     assert (await case.kinds())[-2:] == ["RenewalAsked", "Asked"]
-    await skip(running, days=30)
+    await alone.sleep(timedelta(days=30))
     assert (await case.kinds())[-1] == "RightsExpired"
     await ended(case, "expired")
 
 
-async def test_a_right_is_suspended_reinstated_and_revoked_by_update_and_by_signal(running: Running) -> None:
-    case = await granted(running)
+async def test_a_right_is_suspended_reinstated_and_revoked_by_update_and_by_signal(alone: Running) -> None:
+    case = await granted(alone)
     await case.signal(SuspendRights(reason=sealed()), MANAGER)
-    await until(case, "suspended")
+    await case.until("suspended")
     assert "refused" in await case.submit(ReinstateRights(reason=sealed()), HOLDER)
-    assert "recorded" in await case.submit(ReinstateRights(reason=sealed()), MANAGER)
-    assert "recorded" in await case.submit(RevokeRights(reason=sealed()), MANAGER)
+    await case.done(ReinstateRights(reason=sealed()), MANAGER)
+    await case.done(RevokeRights(reason=sealed()), MANAGER)
     await ended(case, "revoked")
 
 
-async def test_a_right_lapses_at_once_when_its_holder_moves(running: Running) -> None:
-    case = await granted(running)
-    await asyncio.to_thread(hr_says, running, HOLDER, branch="west")
-    answer = await asyncio.to_thread(
-        running.office.ledger.submit_own, Reconsider(), case.case, SYSTEM, str(uuid4())
-    )
+async def test_a_right_lapses_at_once_when_its_holder_moves(alone: Running) -> None:
+    case = await granted(alone)
+    await asyncio.to_thread(hr_says, alone, HOLDER, branch="west")
+    answer = await asyncio.to_thread(alone.office.ledger.submit_own, Reconsider(), case.case, SYSTEM, str(uuid4()))
     assert [each.envelope.kind for each in answer.facts] == ["posting_rights.RightsLapsed"]
     await case.handle.signal("nudge")
     await ended(case, "lapsed")
 
 
-async def test_a_request_nobody_decides_on_expires_in_silence(running: Running) -> None:
-    case = await asked(running)
-    await skip(running, days=31)
-    assert (await case.handle.result())["stage"] == "undecided"
+async def test_a_request_nobody_decides_on_expires_in_silence(alone: Running) -> None:
+    case = await asked(alone)
+    await alone.sleep(timedelta(days=31))
+    assert (await case.ended())["stage"] == "undecided"
     assert [each for each in await case.kinds() if "Grant" in each] == []
     await case.replayed()
