@@ -56,6 +56,7 @@ from tests.domain.house import (
     founded,
     sealed,
 )
+from tests.domain.staff_life import hr_feeds, people_go, rights_come_and_go
 
 STORED = Path(__file__).parent / "stored"
 UNPROVEN = Actor(kind=ActorKind.UNPROVEN, id="unproven")
@@ -112,6 +113,9 @@ def a_life() -> House:
     someone_stands_in(house)
     an_account_is_opened(house)
     requests_come_to_nothing(house)
+    rights_come_and_go(house)
+    people_go(house)
+    hr_feeds(house)
     attempts_are_refused(house)
     return house
 
