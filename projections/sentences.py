@@ -71,7 +71,8 @@ SENTENCES = {
     "hr_feed.SetAside": "A message of {system} came late and was set aside",
     "hr_feed.Quarantined": "What {system} sent of {person} has to wait: {problem}",
     "hr_feed.QuarantineCleared": "What {system} sent waits no more ({item})",
-    "hr_feed.SnapshotTaken": "A file of {system} was taken: {joined} joined, {changed} changed, {left} left, {held} rows wait",
+    "hr_feed.SnapshotTaken":
+        "A file of {system} was taken: {joined} joined, {changed} changed, {left} left, {held} rows wait",
     "delegation.Delegated": "{giver} let {to} stand in for {processes} until {until}",
     "delegation.DelegationEnded": "The delegation {delegation} ended",
     "founding.SystemFounded": "The installation {installation} was founded",

@@ -353,9 +353,13 @@ def staff_import(
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="apply the rest; broken rows wait in the quarantine")
     ] = False,
-    accept_leavers: Annotated[bool, typer.Option("--accept-leavers", help="however many are missing, they left")] = False,
+    accept_leavers: Annotated[
+        bool, typer.Option("--accept-leavers", help="however many are missing, they left")
+    ] = False,
     system: Annotated[str, typer.Option("--system", help="the feed whose people these are")] = "staff-file",
-    as_of: Annotated[str | None, typer.Option("--as-of", help="when the file was made: an older one is refused")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="when the file was made: an older one is refused")
+    ] = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:

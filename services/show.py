@@ -114,7 +114,8 @@ def explained(found: dict[str, Any]) -> str:
 def preview(found: dict[str, Any]) -> str:
     lines = [f"If {found['last_day']} were the last day of {found['person']}:"]
     lines.extend(f"  the right granted in {each['case']} would end" for each in found["rights_end"])
-    lines.extend(f"  the delegation from {each['giver']} to {each['to']} would end" for each in found["delegations_end"])
+    delegations = found["delegations_end"]
+    lines.extend(f"  the delegation from {each['giver']} to {each['to']} would end" for each in delegations)
     lines.extend(f"  they would no longer administer {account}" for account in found["seats_vacated"])
     lines.extend(f"  change the credentials of {account}" for account in found["credentials_to_rotate"])
     lines.extend(f"  {account} would be in breach (PR-7): {why}" for account, why in found["in_breach"].items())
@@ -129,7 +130,8 @@ def orphans(found: list[dict[str, str]]) -> str:
 
 def rights(found: list[dict[str, Any]]) -> str:
     rows = [
-        (each["holder"], each["standing"], str(each["until"] or "-")[:10], ", ".join(each["accounts"])) for each in found
+        (each["holder"], each["standing"], str(each["until"] or "-")[:10], ", ".join(each["accounts"]))
+        for each in found
     ]
     return table(rows, ("holder", "standing", "until", "accounts")) if rows else "No rights yet"
 

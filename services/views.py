@@ -63,8 +63,8 @@ class Views:
         return self._rows(SQL(ROSTER_AT), {"at": at})
 
     def remedies(self) -> list[dict[str, Any]]:
-        select = "select *, case_id as case from views.remedies where closed_at is null order by due nulls last, account"
-        return self._rows(SQL(select), {})
+        select = "select *, case_id as case from views.remedies where closed_at is null "
+        return self._rows(SQL(select) + SQL("order by due nulls last, account"), {})
 
     def outbox(self) -> list[dict[str, Any]]:
         return self._rows(
