@@ -296,21 +296,25 @@ def preview(ledger: Ledger, person: str, last_day: date) -> dict[str, Any]:
         "seats_vacated": [each.id for each in seats],
         "credentials_to_rotate": list(credentials_known_to(person, then)),
         "in_breach": {account: why for account, who in left.items() if (why := what_breaks_pr_7(who, then))},
-        "cases": [each._asdict() for each in rehearsed(ledger, person, then)],
+        "cases": [each._asdict() for each in rehearsed(ledger, person, then, library.supposing(known, then.at))],
     }
 
 
-def rehearsed(ledger: Ledger, person: str, then: Library) -> Iterator[Ahead]:
+def rehearsed(ledger: Ledger, person: str, then: Library, if_they_stay: Library) -> Iterator[Ahead]:
     for case in OpenCases(ledger.recorder).now():
         state, _ = ledger.read_on(case)
-        if is_about(person, state) and (facts := what_would_follow(case, state, then)):
+        if is_about(person, state) and (facts := what_would_follow(case, state, then, if_they_stay)):
             yield Ahead(case, [type(each).__name__ for each in facts])
 
 
-def what_would_follow(case: str, state: State, then: Library) -> tuple[Fact, ...]:
-    """By their departure, in a case that is still open then; what time brings before is another thing."""
+def what_would_follow(case: str, state: State, then: Library, if_they_stay: Library) -> tuple[Fact, ...]:
+    """By their departure, in a case that is still open then; what time brings anyway is another thing."""
     page = PAGES[case.partition("-")[0]]
-    for fact in decided(LetTimePass(), case, state, then):
+    anyway = decided(LetTimePass(), case, state, if_they_stay)
+    by_then = decided(LetTimePass(), case, state, then)
+    if by_then != anyway:
+        return tuple(fact for fact in by_then if fact not in anyway)
+    for fact in anyway:
         state = page.evolve(state, fact)
     return () if cast(Any, state).closed() else decided(Reconsider(), case, state, then)
 

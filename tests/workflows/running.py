@@ -66,7 +66,7 @@ class Running:
         return case
 
     async def start(self, payload: Any, case: str, **how: Any) -> Requested:
-        type_ = TYPE_NAMES[stem_of(case)]
+        type_ = TYPE_NAMES.get(stem_of(case), "AccountCreation")
         handle = await self.client.start_workflow(type_, payload, id=case, task_queue=self.queue, **how)
         return Requested(self, handle, case, payload)
 
