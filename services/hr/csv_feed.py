@@ -37,6 +37,7 @@ ALSO_CALLED = {
 MAY_BE_EMPTY = {"supervisor", "start", "end", "hours"}
 YES = {"true", "yes", "y", "1", "active"}
 NO = {"false", "no", "n", "0", "inactive"}
+A_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 DELIMITERS = ",;\t"
 LARGEST_FEED_BYTES = 20_000_000
 LONGEST_KEPT = 200
@@ -114,14 +115,19 @@ def text_of(raw: bytes) -> tuple[str, str]:
 
 def rows_of(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.reader(io.StringIO(text), strict=True, delimiter=delimiter_of(text))
+    nobody = True
     try:
         header = columns_of(next(reader, []))
         for fields in reader:
             if any(field.strip() for field in fields):
-                yield reader.line_num, as_row(header, fields)
+                nobody = False
+                # a quoted field may run over several lines: the row is named by its first
+                yield reader.line_num - sum(field.count("\n") for field in fields), as_row(header, fields)
     except csv.Error as error:
         where, because = f"line {reader.line_num}", f"not CSV: {error}"
         raise Malformed(where, because, "quoted fields that close, one record a row") from None
+    if nobody:
+        raise Malformed("file", "it names nobody", "a row for each person below the header")
 
 
 def delimiter_of(text: str) -> str:
@@ -171,7 +177,7 @@ def standing_twice(line: int, id_: str, lines: list[int]) -> RowProblem:
 
 
 def person_or_problems(line: int, row: dict[str, str], policy: Policy) -> Person | list[RowProblem]:
-    if problems := [*misfits(line, row), *emptiness(line, row), *contradictions(line, row)]:
+    if problems := [*misfits(line, row), *emptiness(line, row), *contradictions(line, row), *no_days(line, row)]:
         return problems
     said: dict[str, object] = {name: row[name] for name in COLUMNS if row[name] or name not in MAY_BE_EMPTY}
     said |= {"active": row["active"].casefold() in YES, "branch": policy.place_named(row["branch"])}
@@ -200,6 +206,12 @@ def contradictions(line: int, row: dict[str, str]) -> Iterator[RowProblem]:
         yield RowProblem(line, "active", f"{row['active']} is neither yes nor no", "true or false")
     if row["supervisor"] and row["supervisor"] == row["id"]:
         yield RowProblem(line, "supervisor", f"{row['id']} is their own supervisor", "another person's id, or nothing")
+
+
+def no_days(line: int, row: dict[str, str]) -> Iterator[RowProblem]:
+    for name in ("start", "end"):
+        if row[name] and not A_DAY.fullmatch(row[name]):
+            yield RowProblem(line, name, f"{row[name]} is no day", "a date such as 2024-03-01")
 
 
 def unknown_names(line: int, row: dict[str, str], policy: Policy) -> Iterator[RowProblem]:

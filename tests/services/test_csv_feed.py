@@ -51,6 +51,7 @@ def test_every_usual_encoding_reads_the_same(written: str, told: str) -> None:
         (f"{HEADER}\np-1,A\x00B".encode(), "NUL"),
         (f"{HEADER}\n".encode() + b'p-1,"open', "not CSV"),
         (b"", "missing id"),
+        (f"{HEADER}\n".encode(), "it names nobody"),
         (b"x" * 20_000_001, "too many"),
     ],
 )
@@ -102,8 +103,11 @@ def test_a_column_under_two_names_is_refused() -> None:
         ("p-1", "", "line 2, id: is empty"),
         ("p-1", "p 1", "line 2, id"),
         ("true", "maybe", "line 2, active: maybe is neither yes nor no"),
-        ("2024-03-01", "03/01/2024", "line 2, start"),
+        ("2024-03-01", "03/01/2024", "line 2, start: 03/01/2024 is no day"),
+        ("2024-03-01", "0", "line 2, start: 0 is no day"),
+        ("2024-03-01", "2024-02-30", "line 2, start: Input should be a valid date"),
         ("2024-03-01,", "2024-03-01,2024-02-29", "line 2, end: 2024-02-29 is before the start"),
+        ("durant", "", "line 2, branch: is empty"),
         ("p-ed", "p-1", "line 2, supervisor: p-1 is their own supervisor"),
         ("Library Clerk", "Clerk, Library", "line 2, row: 11 fields under 10 columns"),
         (",Mon-Fri 09:00-17:00", "", "line 2, row: 9 fields under 10 columns"),
@@ -117,6 +121,46 @@ def test_a_broken_row_is_named_by_line_and_column_and_kept(was: str, now: str, p
     assert feed.held[0].row["name"] == "José Ñuñez"
 
 
+def test_a_name_of_201_characters_is_broken_and_kept_as_far_as_it_goes() -> None:
+    feed = read(ROW.replace("José Ñuñez", "x" * 201))
+    assert [str(each).partition(";")[0] for each in feed.problems] == [
+        "line 2, name: String should have at most 200 characters"
+    ]
+    assert feed.held[0].row["name"] == "x" * 200
+
+
+def test_the_rows_beside_a_broken_one_are_read() -> None:
+    feed = read(ROW.replace("p-1", "p-first"), ROW.replace("p-1", ""), ROW.replace("p-1", "p-last"))
+    assert [each.line for each in feed.problems] == [3]
+    assert [each.id for each in feed.people] == ["p-first", "p-last"]
+
+
+def test_all_that_is_wrong_with_a_row_is_named() -> None:
+    problems = read(ROW.replace("jose@example.org", "").replace("true", "maybe").replace("2024-03-01", "0")).problems
+    assert [each.column for each in problems] == ["work_email", "active", "start"]
+
+
+def test_an_end_on_the_day_of_the_start_is_in_order() -> None:
+    assert read(ROW.replace("2024-03-01,", "2024-03-01,2024-03-01")).problems == ()
+
+
+def test_a_row_over_several_lines_is_named_by_its_first() -> None:
+    over_two = ROW.replace("p-1", "p-first").replace("José Ñuñez", '"Two\nLines"')
+    assert [(each.line, each.column) for each in read(over_two, ROW.replace("true", "maybe")).problems] == [
+        (2, "name"), (4, "active")
+    ]  # fmt: skip
+
+
+def test_blank_lines_are_no_rows() -> None:
+    assert read("", ROW, "").people == read(ROW).people
+
+
+def test_the_example_feed_is_read_whole() -> None:
+    feed = read_feed(STAFF.read_bytes(), THE_POLICY)
+    assert (feed.problems, feed.unknown) == ((), ())
+    assert len(feed.people) == STAFF_TEXT.count("\n") - 1
+
+
 def test_of_two_rows_for_one_person_neither_is_applied() -> None:
     feed = read(ROW, ROW.replace("durant", "winona"), ROW.replace("p-1", "p-2"))
     assert [each.id for each in feed.people] == ["p-2"]
@@ -124,6 +168,12 @@ def test_of_two_rows_for_one_person_neither_is_applied() -> None:
         "line 2, id: p-1 stands at line 3 too", "line 3, id: p-1 stands at line 2 too"
     ]  # fmt: skip
     assert [each.item for each in feed.held] == ["row p-1"]
+
+
+def test_nor_where_the_second_of_them_is_broken_in_another_way() -> None:
+    feed = read(ROW, ROW.replace("true", "maybe"))
+    assert [(each.line, each.column) for each in feed.problems] == [(2, "id"), (3, "id")]
+    assert feed.people == ()
 
 
 def test_an_unknown_branch_or_position_is_taken_as_sent_and_told() -> None:
