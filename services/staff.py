@@ -310,13 +310,14 @@ def rehearsed(ledger: Ledger, person: str, then: Library, if_they_stay: Library)
 def what_would_follow(case: str, state: State, then: Library, if_they_stay: Library) -> tuple[Fact, ...]:
     """By their departure, in a case that is still open then; what time brings anyway is another thing."""
     page = PAGES[case.partition("-")[0]]
-    anyway = decided(LetTimePass(), case, state, if_they_stay)
-    by_then = decided(LetTimePass(), case, state, then)
-    if by_then != anyway:
-        return tuple(fact for fact in by_then if fact not in anyway)
+    anyway, by_then = (decided(LetTimePass(), case, state, library) for library in (if_they_stay, then))
     for fact in anyway:
         state = page.evolve(state, fact)
-    return () if cast(Any, state).closed() else decided(Reconsider(), case, state, then)
+    if cast(Any, state).closed():
+        return ()
+    if by_then != anyway:
+        return tuple(fact for fact in by_then if fact not in anyway)
+    return decided(Reconsider(), case, state, then)
 
 
 def decided(command: Command, case: str, state: State, then: Library) -> tuple[Fact, ...]:
