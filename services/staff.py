@@ -280,8 +280,9 @@ def preview(ledger: Ledger, person: str, last_day: date) -> dict[str, Any]:
     known = library.person(person)
     if known is None:
         raise Malformed("person", f"nobody has the id {person}", "an id that `staff list` shows")
-    leaving = known.model_copy(update={"active": True, "end": last_day})
-    then = library.supposing(leaving, day_after(last_day, library))
+    at_work = known.model_copy(update={"active": True, "end": None})
+    then = library.supposing(at_work.model_copy(update={"end": last_day}), day_after(last_day, library))
+    if_they_stay = library.supposing(at_work, then.at)
     seats = seats_of(person, then)
     left = {each.id: [other for other in each.administrators if other != person] for each in seats}
     return {
@@ -296,7 +297,7 @@ def preview(ledger: Ledger, person: str, last_day: date) -> dict[str, Any]:
         "seats_vacated": [each.id for each in seats],
         "credentials_to_rotate": list(credentials_known_to(person, then)),
         "in_breach": {account: why for account, who in left.items() if (why := what_breaks_pr_7(who, then))},
-        "cases": [each._asdict() for each in rehearsed(ledger, person, then, library.supposing(known, then.at))],
+        "cases": [each._asdict() for each in rehearsed(ledger, person, then, if_they_stay)],
     }
 
 
@@ -310,14 +311,9 @@ def rehearsed(ledger: Ledger, person: str, then: Library, if_they_stay: Library)
 def what_would_follow(case: str, state: State, then: Library, if_they_stay: Library) -> tuple[Fact, ...]:
     """By their departure, in a case that is still open then; what time brings anyway is another thing."""
     page = PAGES[case.partition("-")[0]]
-    anyway, by_then = (decided(LetTimePass(), case, state, library) for library in (if_they_stay, then))
-    for fact in anyway:
+    for fact in decided(LetTimePass(), case, state, if_they_stay):
         state = page.evolve(state, fact)
-    if cast(Any, state).closed():
-        return ()
-    if by_then != anyway:
-        return tuple(fact for fact in by_then if fact not in anyway)
-    return decided(Reconsider(), case, state, then)
+    return () if cast(Any, state).closed() else decided(Reconsider(), case, state, then)
 
 
 def decided(command: Command, case: str, state: State, then: Library) -> tuple[Fact, ...]:

@@ -109,6 +109,14 @@ def test_what_would_follow_is_what_follows(life: Life) -> None:
     assert orphans(life.office.ledger) == []
 
 
+def test_a_departure_that_is_planned_already_is_looked_at_like_any_other(life: Life) -> None:
+    right = granted(life, "durantlibrary")
+    last_day = date(2026, 3, 10)
+    life.hr_says(HOLDER, end=last_day)
+    ahead = preview(life.office.ledger, HOLDER, last_day)
+    assert ahead["cases"] == [{"case": right, "facts": ["RightsLapsed"]}]
+
+
 def test_a_preview_names_the_accounts_that_would_be_in_breach(life: Life) -> None:
     life.has_an_open_account("durantlibrary")
     ahead = preview(life.office.ledger, MANAGER, date(2026, 3, 10))
