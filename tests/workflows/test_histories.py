@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system import ROOT
 from tests.workflows.record_histories import FOLDER, PATHS, add, read
 from tests.workflows.running import NEUTRAL, replay
 
@@ -33,7 +34,7 @@ async def test_a_golden_history_replays_with_todays_code(file: Path) -> None:
 def test_a_golden_history_names_no_machine(file: Path) -> None:
     identities = set(re.findall(r'"identity":\s*"([^"]*)"', file.read_text()))
     assert identities <= {NEUTRAL, "", "history-service", "worker-service", "temporal-system"}, identities
-    assert "/work/" not in file.read_text()
+    assert str(ROOT) not in file.read_text()
     assert "/home/" not in file.read_text()
 
 
