@@ -148,11 +148,12 @@ class Library:
     def policy(self) -> Policy:
         """The version the case began under; for a new case the one in force."""
         self.read.add("policy")
-        for adopted, policy in self._register.policies if self._version else self._in_force():
+        for adopted, policy in self._register.policies if self._version else self._in_force:
             if self._version in ("", adopted.version):
                 return policy
         raise Refused(PR_19, "no version of the policy is in force", "adopt one whose effective date has come")
 
+    @cached_property
     def _in_force(self) -> list[tuple[PolicyAdopted, Policy]]:
         """Of the versions whose day has come, the one with the latest day; of two of one day, the last adopted."""
         come = [each for each in self._register.policies if each[0].effective <= self._day(each[1])]
@@ -180,7 +181,7 @@ class Library:
 
     def in_force(self) -> bool:
         self.read.add("policy")
-        return bool(self._in_force())
+        return bool(self._in_force)
 
     def _day(self, policy: Policy) -> date:
         return self.at.astimezone(ZoneInfo(policy.calendar.timezone)).date()

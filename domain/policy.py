@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -182,10 +182,14 @@ class Policy(Frozen):
     clauses: dict[str, Clause]
 
     def roles_of(self, position: str) -> frozenset[Role]:
-        title = folded(position)
-        return frozenset(
-            role for name, roles in self.positions.items() if folded(name) == title for role in roles
-        )
+        return self._roles_by_title.get(folded(position), frozenset())
+
+    @cached_property
+    def _roles_by_title(self) -> dict[str, frozenset[Role]]:
+        by_title: dict[str, frozenset[Role]] = {}
+        for name, roles in self.positions.items():
+            by_title[folded(name)] = by_title.get(folded(name), frozenset()) | frozenset(roles)
+        return by_title
 
     def roles_by_groups(self, position: str, groups: Iterable[str]) -> frozenset[Role]:
         """A group gives a role only where this file says so, and only to the positions it names."""

@@ -6,6 +6,7 @@ writing under the table's lock; a COMMIT whose answer was lost is simply asked a
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,6 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from psycopg import Connection, Cursor
 from psycopg.errors import LockNotAvailable
 from psycopg.rows import DictRow, TupleRow, tuple_row
-from psycopg.types.json import Json
 
 ATTEMPTS = 10
 WAIT_SECONDS = 0.2
@@ -34,11 +34,7 @@ CONNECTION = {
     "options": "-c enable_seqscan=off -c jit=off",
 }
 
-# psycopg sends the smallest integer type that fits, so each argument says what it is
-RECORD = (
-    "select * from ledger.record_decision_in_events("
-    "%s::text, %s::text, %s::text, %s::jsonb, %s::text, %s::bigint, %s::text[], %s::bigint, %s::bytea[])"
-)
+RECORD = "select * from ledger.record_decision_in_events(%s::json, %b::bytea[])"
 EVENTS = "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
 STREAM_AFTER = EVENTS + "where originator_id = %s and originator_version > %s order by originator_version"
 SHARED_AFTER = EVENTS + "where shared and notification_id > %s order by notification_id"
@@ -235,27 +231,26 @@ def tuples(conn: Connection[DictRow]) -> Cursor[TupleRow]:
 
 
 def record(conn: Connection[DictRow], states: list[bytes], recording: Recording) -> None:
-    refusal = Json(recording.refusal) if recording.refusal else None
-    row = conn.execute(
-        RECORD,
-        (
-            recording.sender,
-            recording.command_id,
-            recording.content_hash,
-            refusal,
-            recording.judged,
-            recording.stood_at,
-            list(recording.reads),
-            recording.read_up_to,
-            states,
-        ),
-        prepare=True,
-    ).fetchone()
+    # one argument and not eight: what is said of a decision is small, and each argument has its price
+    decision = json.dumps(
+        {
+            "sender": recording.sender,
+            "command_id": recording.command_id,
+            "content_hash": recording.content_hash,
+            "refusal": recording.refusal,
+            "judged": recording.judged,
+            "stood_at": recording.stood_at,
+            "reads": recording.reads,
+            "read_up_to": recording.read_up_to,
+        }
+    )
+    row = tuples(conn).execute(RECORD, (decision, states), prepare=True).fetchone()
     if row is None:
         raise NotRecorded("nothing", "the recording function gave no answer")
-    if row["outcome"] == "answered":
-        known = Known(row["first"], row["last"], row["refusal"], row["content_hash"])
-        raise NotRecorded("answered", recording.command_id, known)
-    if row["outcome"] != "recorded":
-        raise NotRecorded(row["outcome"], row["detail"])
-    recording.first, recording.last, recording.recorded_at = row["first"], row["last"], row["recorded"]
+    outcome, first, last, refusal, content_hash, recorded, detail = row
+    if outcome == "answered":
+        known = Known(first, last, json.loads(refusal) if refusal else None, content_hash)
+        raise NotRecorded(outcome, recording.command_id, known)
+    if outcome != "recorded":
+        raise NotRecorded(outcome, detail)
+    recording.first, recording.last, recording.recorded_at = first, last, recorded

@@ -30,7 +30,8 @@ create table if not exists ledger.events (
     clauses            text[]      not null,
     shared             boolean     not null,
     primary key (originator_id, originator_version)
-);
+-- what is sealed cannot be compressed: an event of the usual size stands in its row as it is
+) with (toast_tuple_target = 8160);
 create unique index if not exists events_log_position on ledger.events (notification_id);
 create index if not exists events_shared on ledger.events (notification_id) where shared;
 create index if not exists events_attempts on ledger.events (actor, at) where topic = 'attempts.AttemptRefused';
@@ -116,17 +117,21 @@ begin
     lock table ledger.events in exclusive mode;
 end $$;
 
+drop function if exists ledger.record_decision_in_events(
+    text, text, text, jsonb, text, bigint, text[], bigint, bytea[]);
+
 -- Records one decision: command id, claims, scopes and events, in one transaction and one round trip. The only way into
 -- the log: nobody but the owner of this function may insert. The stored bytes are all it is given of an event: stream,
--- position, columns, claims and scopes are copied from them here, so none of these can say anything else.
+-- position, columns, claims and scopes are copied from them here, so none of these can say anything else. `p_decision`
+-- says whose command this answers (sender, command_id, content_hash, refusal) and what it was judged on (judged,
+-- stood_at, reads, read_up_to).
 --
 -- The lock makes log order the order of commits, and makes every check below free of races. Outcomes: recorded
 -- | answered (first, last, refusal and content hash of the first answer) | moved (a scope it read has changed)
 -- | behind (a stream went on) | claimed (another case holds a claim). Only `recorded` has written anything.
 create or replace function ledger.record_decision_in_events(
-    p_sender text, p_command_id text, p_content_hash text, p_refusal jsonb,
-    p_judged text, p_stood_at bigint, p_reads text[], p_read_up_to bigint, p_states bytea[],
-    out outcome text, out first bigint, out last bigint, out refusal jsonb, out content_hash text,
+    p_decision json, p_states bytea[],
+    out outcome text, out first bigint, out last bigint, out refusal text, out content_hash text,
     out recorded timestamptz, out detail text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '10s' as $$
 #variable_conflict use_column
@@ -134,8 +139,12 @@ declare
     v_events ledger.events[];
     v_head   bigint;
     v_shared boolean;
+    v_by     record;
 begin
     -- before the lock: nobody waits for the reading of bytes
+    select * into v_by from json_to_record(p_decision) as d (
+        sender text, command_id text, content_hash text, refusal jsonb, judged text, stood_at bigint, reads text[],
+        read_up_to bigint);
     v_events := array(
         select row (e."case", e.position, e.kind, s.state, s.nth, clock_timestamp(), e.event_id, e.at, e.occurred_at,
                     (e.actor ->> 'kind') || ':' || (e.actor ->> 'id'), e.on_behalf_of, e.role, e.place, e.channel,
@@ -150,33 +159,33 @@ begin
 
     lock table ledger.events in exclusive mode;
 
-    if p_command_id <> '' then
-        select 'answered', c.first, c.last, c.refusal, c.content_hash, c.stream
+    if v_by.command_id <> '' then
+        select 'answered', c.first, c.last, c.refusal::text, c.content_hash, c.stream
             into outcome, first, last, refusal, content_hash, detail
-            from ledger.commands c where c.sender = p_sender and c.command_id = p_command_id;
+            from ledger.commands c where c.sender = v_by.sender and c.command_id = v_by.command_id;
         if found then
             return;
         end if;
     end if;
 
-    if cardinality(p_reads) > 0 then
+    if cardinality(v_by.reads) > 0 then
         select s.scope into detail from ledger.scopes s
-            where s.scope = any (p_reads) and s.position > p_read_up_to limit 1;
+            where s.scope = any (v_by.reads) and s.position > v_by.read_up_to limit 1;
         if found then
             outcome := 'moved';
             return;
         end if;
     end if;
 
-    if p_judged <> '' then
-        select max(e.originator_version) into v_head from ledger.events e where e.originator_id = p_judged;
-        if coalesce(v_head, 0) <> p_stood_at then
+    if v_by.judged <> '' then
+        select max(e.originator_version) into v_head from ledger.events e where e.originator_id = v_by.judged;
+        if coalesce(v_head, 0) <> v_by.stood_at then
             outcome := 'behind';
-            detail := p_judged;
+            detail := v_by.judged;
             return;
         end if;
     end if;
-    if (v_events[1]).originator_id <> p_judged or (v_events[1]).originator_version <> p_stood_at + 1 then
+    if (v_events[1]).originator_id <> v_by.judged or (v_events[1]).originator_version <> v_by.stood_at + 1 then
         select max(e.originator_version) into v_head
             from ledger.events e where e.originator_id = (v_events[1]).originator_id;
         if coalesce(v_head, 0) <> (v_events[1]).originator_version - 1 then
@@ -226,8 +235,9 @@ begin
                e.event_id, e.at, e.occurred_at, e.actor, e.on_behalf_of, e.role, e.place, e.channel, e.command_id,
                e.cause, e.correlation, e.policy, e.read_up_to, e.clauses, e.shared
         from unnest(v_events) e;
-    if p_command_id <> '' then
-        insert into ledger.commands values (p_sender, p_command_id, p_content_hash, p_judged, first, last, p_refusal);
+    if v_by.command_id <> '' then
+        insert into ledger.commands
+            values (v_by.sender, v_by.command_id, v_by.content_hash, v_by.judged, first, last, v_by.refusal);
     end if;
     notify ledger_events;
     outcome := 'recorded';

@@ -78,7 +78,7 @@ def test_nothing_gets_into_the_log_past_the_recording_function(database: Databas
     "call",
     [
         "select ledger.hold_still()",
-        "select ledger.record_decision_in_events('', '', '', null, '', 0, array[]::text[], 0, array[]::bytea[])",
+        "select ledger.record_decision_in_events('{}', array[]::bytea[])",
         "begin; lock table ledger.events in exclusive mode",
     ],
 )
