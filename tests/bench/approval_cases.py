@@ -233,7 +233,8 @@ async def worker_process(data: str) -> None:
         workflows=[BareApproval],
         activities=[nothing],
         activity_executor=ThreadPoolExecutor(THREADS),
-        workflow_runner=sandbox(),
+        # its page is read once by the process too, as ours are
+        workflow_runner=sandbox(BareApproval.__module__),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         max_concurrent_local_activities=THREADS,

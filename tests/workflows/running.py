@@ -27,7 +27,7 @@ from domain.facts import Command, Envelope, State
 from services.embedded_temporal import SEARCH_ATTRIBUTES
 from services.ledger import stem_of
 from services.reconciler import Reconciler
-from services.worker import worker_of
+from services.worker import sandbox, worker_of
 from tests.system import LOGO, TASKS, Office, a_case, a_request
 from workflows.case import Case
 from workflows.catalogue import TYPE_NAMES, WORKFLOWS
@@ -219,7 +219,7 @@ async def at_work(client: Client, office: Office, env: WorkflowEnvironment | Non
     """The office founded, and a worker for it on this server."""
     await asyncio.to_thread(office.founded)
     queue = f"test-{uuid4()}"
-    async with worker_of(client, office.ledger, queue, threads=4):
+    async with worker_of(client, office.ledger, queue, threads=4, runner=sandbox()):
         yield Running(client, office, queue, env)
     await asyncio.to_thread(office.close)
 
