@@ -67,6 +67,7 @@ T = TypeVar("T")
 NOTHING_SEEN = "0" * 64
 CASE_IDS = UUID("3d5f2f0a-95b5-5d0c-9c5e-2d2b7ef1b6c4")
 ANSWER_WITHIN = timedelta(seconds=30)
+ASK_AGAIN_SECONDS = 0.1
 SEEN_WITHIN_SECONDS = 3.0
 
 
@@ -216,32 +217,40 @@ class Desk:
 
     async def _start(self, submission: Submission) -> dict[str, Any]:
         client, payload = await self.client(), submission.model_dump(mode="json")
-        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            TYPE_NAMES[submission.process],
-            payload,
-            id=submission.case,
-            task_queue=self.settings.task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        )
-        try:
+
+        async def ask() -> dict[str, Any]:
+            start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+                TYPE_NAMES[submission.process],
+                payload,
+                id=submission.case,
+                task_queue=self.settings.task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
             answer: dict[str, Any] = await client.execute_update_with_start_workflow(
                 "submit", payload, start_workflow_operation=start, id=update_id(submission), rpc_timeout=ANSWER_WITHIN
             )
+            return answer
+
+        try:
+            return await once_it_is_ready(ask)
         except (WorkflowAlreadyStartedError, WorkflowUpdateFailedError):
             # its workflow ran and is over, or ended on this very command: the ledger has the answer
             return await self._directly(submission)
-        return answer
 
     async def _update(self, submission: Submission) -> dict[str, Any]:
         client = await self.client()
         handle = client.get_workflow_handle(submission.case)
+
+        async def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = await handle.execute_update(
+                "submit", submission.model_dump(mode="json"), id=update_id(submission), rpc_timeout=ANSWER_WITHIN
+            )
+            return answer
+
         for brought_back in (False, True):
             try:
-                answer: dict[str, Any] = await handle.execute_update(
-                    "submit", submission.model_dump(mode="json"), id=update_id(submission), rpc_timeout=ANSWER_WITHIN
-                )
-                return answer
+                return await once_it_is_ready(ask)
             except WorkflowUpdateFailedError:
                 return await self._directly(submission)
             except RPCError as error:
@@ -427,6 +436,18 @@ class Desk:
             return await asyncio.to_thread(do, *with_, **named)
         except (PersistenceError, DatabaseError, PoolTimeout) as error:
             raise Unreachable("PostgreSQL") from error
+
+
+async def once_it_is_ready(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Asked again, under the same id, while a task of the workflow is being repeated: something that arrived at the
+    moment of its end takes the end back, and the server turns away whoever was waiting for the answer."""
+    while True:
+        try:
+            return await ask()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                raise
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
 
 
 def raise_if_cancelled() -> None:

@@ -44,6 +44,8 @@ class Reconciler:
         # each open case, and the run of its workflow that knows what the ledger knows ("" where none is known to)
         self._open: dict[str, str] = {}
         self._perhaps_behind: set[str] = set()
+        # ended, and their workflow was still running when all were compared
+        self._ending: set[str] = set()
         self._to_reconsider: set[str] = set()
         self._reckoned_as_of: tuple[int, datetime] | None = None
         self._places = asyncio.Semaphore(AT_ONCE)
@@ -141,7 +143,10 @@ class Reconciler:
             # a server that cannot list is asked about each case
             log.info("no list of workflows: %s", error.status.name)
         unlike = {case for case, run in self._open.items() if running.get(case) != run}
-        self._perhaps_behind |= unlike | {case for case in running if is_a_case(case) and case not in self._open}
+        ended = {case for case in running if is_a_case(case) and case not in self._open}
+        # one that is just about to end is left alone: a nudge at that moment would take its end back
+        self._perhaps_behind |= unlike | (ended & self._ending)
+        self._ending = ended
 
     async def _look_at(self, case: str) -> None:
         async with self._places:
