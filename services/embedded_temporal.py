@@ -21,6 +21,8 @@ SEARCH_ATTRIBUTES = (
 # a year and a day; the log outlives it, this is for looking into closed runs
 RETENTION = "8784h"
 TO_BE_READY = 60.0
+FAILING = "numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute"
+FAILED_TASKS_IN_A_ROW = 3
 
 
 class EmbeddedTemporal:
@@ -88,6 +90,8 @@ class EmbeddedTemporal:
             # doubles the throughput and survives kill -9; the log is the truth should the machine lose power
             "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
             "--ui-disable-news-fetch", "--log-level", "warn", "--log-format", "json",
+            # after so many failed tasks in a row a run is listed as failing, and is begun anew (services/healing.py)
+            "--dynamic-config-value", f"system.{FAILING}={FAILED_TASKS_IN_A_ROW}",
             *attributes,
         ]  # fmt: skip
 

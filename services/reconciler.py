@@ -21,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.facts import Recorded, State
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.waiting import Reconsider
+from services.healing import Healer
 from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from, stem_of
 from services.recorder import Row
 from workflows.catalogue import TYPE_NAMES
@@ -49,6 +50,7 @@ class Reconciler:
         self._to_reconsider: set[str] = set()
         self._reckoned_as_of: tuple[int, datetime] | None = None
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._healer = Healer(client)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Pass after pass until told to stop. An outage of either server delays it and nothing else."""
@@ -69,6 +71,7 @@ class Reconciler:
         await asyncio.to_thread(self._read_the_log)
         await asyncio.to_thread(self._reckon_anew)
         if everything:
+            self._perhaps_behind |= set(await self._healer.heal())
             await self._compare_all()
         looked_at, self._perhaps_behind = self._perhaps_behind, set()
         await asyncio.gather(*(self._look_at(case) for case in looked_at))

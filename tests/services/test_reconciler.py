@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from eventsourcing.persistence import OperationalError
+from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -21,10 +23,14 @@ from domain.directory import DeclareFriendsRole
 from services.clock import SystemClock
 from services.embedded import fresh_folder
 from services.embedded_temporal import EmbeddedTemporal
+from services.healing import Healer
 from services.reconciler import Reconciler
 from services.recorder import Row
+from services.worker import worker_of
 from tests.system import Database, Office, SetClock, a_case, a_request
 from tests.workflows.running import NEUTRAL, Requested, Running, at_work, histories_of
+from workflows.case import Case
+from workflows.messages import Ask, Told
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -84,6 +90,35 @@ async def test_a_workflow_that_was_reset_comes_to_where_the_ledger_is(running: R
     await until_at(again, 4)
     assert await again.query("stage") == "set_up"
     await withdrawn(case)
+
+
+async def test_a_run_that_no_worker_can_replay_is_begun_anew_and_nobody_s_command_is_lost(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = f"{running.queue}-frozen"
+    client = running.client
+    with monkeypatch.context() as another_version:
+        # a version of the workflow that sleeps before it asks the ledger: its histories are none of today's
+        asks = Case._of_the_ledger
+
+        async def sleeps_first(self: Case, activity: str, ask: Ask) -> Told:
+            await workflow.sleep(timedelta(milliseconds=10))
+            return await asks(self, activity, ask)
+
+        another_version.setattr(Case, "_of_the_ledger", sleeps_first)
+        async with worker_of(client, running.office.ledger, queue):
+            case = await Running(client, running.office, queue, None).requested()
+    async with worker_of(client, running.office.ledger, queue):
+        await case.signal(ApproveAccount(content=(await case.state()).content), "p-ed")
+        healed = list[str]()
+        async with asyncio.timeout(60):
+            while not healed:
+                await asyncio.sleep(0.5)
+                healed = await Healer(client).heal()
+        assert healed == [case.case]
+        await until_at(of_today(case), 4)
+        assert await case.kinds() == ["AccountRequested", "Asked", "AccountApproved", "Asked"]
+        await withdrawn(case)
 
 
 async def test_a_fact_recorded_by_another_door_is_told_to_the_workflow(running: Running) -> None:
