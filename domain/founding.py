@@ -39,4 +39,4 @@ def decide(act: Act, state: State, _: Library) -> Decision:
             raise Refused(PR_19, "the system is founded once, by its operator", "nothing: it is founded already")
 
 
-FOUNDING = Page("founding", State, decide, lambda state, _: state)
+FOUNDING = Page("founding", State, decide, lambda state, _: state, by_todays_policy=True)

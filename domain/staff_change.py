@@ -17,7 +17,16 @@ from pydantic import AwareDatetime, Field
 from domain.administrators import counts, what_breaks_pr_7, who_coordinates
 from domain.calendar import instant
 from domain.clauses import PR_4, PR_5, PR_7, PR_8
-from domain.directory import OfPerson, Person, PersonChanged, PersonJoined, PersonLeft, PersonMoved, PersonReturned
+from domain.directory import (
+    OfPerson,
+    Person,
+    PersonChanged,
+    PersonJoined,
+    PersonLeft,
+    PersonMoved,
+    PersonReturned,
+    PersonRolesChanged,
+)
 from domain.facts import (
     Act,
     ActorKind,
@@ -65,6 +74,7 @@ class Change(StrEnum):
     MOVED = auto()
     RETURNED = auto()
     CHANGED = auto()
+    ROLES = auto()
 
 
 class Stage(StrEnum):
@@ -96,6 +106,8 @@ def change_of(fact: OfPerson) -> Change | None:
             return Change.CHANGED if MATTERS & set(changed) else None
         case PersonJoined(person=person):
             return Change.JOINED if person.active and person.end else None
+        case PersonRolesChanged():
+            return Change.ROLES
         case _:
             return Change.CHANGED
 

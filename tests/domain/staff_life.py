@@ -22,6 +22,7 @@ from domain.hr_feed import (
     stream_of,
     stream_of_resource,
 )
+from domain.policy_adoption import AdoptPolicy
 from domain.posting_rights import (
     AmendRequest,
     AskForChanges,
@@ -37,12 +38,24 @@ from domain.posting_rights import (
     WithdrawRequest,
 )
 from domain.staff_change import FollowStaffChange, ReportStaffChange, SeatAdministrator, change_of
-from tests.domain.house import CLERK, HELPDESK, MANAGER, MARKETING, OPERATOR, TIMER, YOUTH, House, sealed
+from tests.domain.house import (
+    CLERK,
+    DIRECTOR,
+    HELPDESK,
+    MANAGER,
+    MARKETING,
+    OPERATOR,
+    POLICY_TEXT,
+    TIMER,
+    YOUTH,
+    House,
+    sealed,
+)
 
 ACCOUNT = "account:facebook:durantreads"
 HOLDER = "p-bs-durant-2"
 OKTA = Actor(kind=ActorKind.HR_SYSTEM, id="okta")
-USER, GROUP = f"{1:032x}", f"{2:032x}"
+USER, GROUP, OTHER_USER, OTHER_GROUP = (f"{nth:032x}" for nth in range(1, 5))
 
 
 def case_of(process: str, nth: int) -> str:
@@ -162,6 +175,7 @@ def hr_feeds(house: House) -> None:
     house.does(RegisterHrSystem(system="okta", token_sha256="0" * 64), OPERATOR, okta)
     okta_sends_users_and_groups(house)
     files_are_taken(house)
+    a_group_gives_a_role(house)
     house.does(RevokeHrToken(system="okta"), OPERATOR, okta)
 
 
@@ -196,3 +210,19 @@ def files_are_taken(house: House) -> None:
     house.does(file, OPERATOR, stream_of(file.system))
     mended = TakeSnapshot(feed_sha256="1" * 64, people=people)
     house.does(mended, OPERATOR, stream_of(mended.system))
+
+
+def a_group_gives_a_role(house: House) -> None:
+    """By a policy version that maps it."""
+    groups = '[groups."Staff"]\nroles = ["helpdesk"]\npositions = ["Library Clerk"]\n\n[places.hq]'
+    text = POLICY_TEXT.replace('version = "2026-1"', 'version = "2026-9"').replace("[places.hq]", groups)
+    house.hr_says(DIRECTOR, active=True)
+    house.does(AdoptPolicy(text=text), DIRECTOR, "policy_adoption")
+    said = Said(user_name="u3@example.org", position="Library Clerk", branch="durant")
+    user = StoreUser(system="okta", id=OTHER_USER, said=said, resource=sealed("resource"), expected=0)
+    house.does(user, OKTA, stream_of_resource("okta", OTHER_USER))
+    members = (OTHER_USER,)
+    group = StoreGroup(
+        system="okta", id=OTHER_GROUP, display_name="Staff", members=members, resource={}, expected=0
+    )
+    house.does(group, OKTA, stream_of_resource("okta", OTHER_GROUP))

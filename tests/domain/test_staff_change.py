@@ -230,3 +230,42 @@ def test_a_leavers_delegations_lapse_given_and_taken(world: World) -> None:
     assert names(world.looks_again("delegation")) == ["DelegationLapsed", "DelegationLapsed"]
     assert [each.to for each in world.library().delegations()] == ["p-ysc"]
     assert world.looks_again("delegation") == ()
+
+
+def who_stand_in(world: World) -> list[str]:
+    return [each.to for each in world.library().delegations() if not world.library().left_behind(each.delegation)]
+
+
+@pytest.mark.parametrize("changed", [{"branch": "west"}, {"position": "Library Clerk"}, {"active": False}])
+@pytest.mark.parametrize("back", [False, True])
+def test_what_a_mover_gave_ends_with_the_place_or_role_it_rested_on_though_they_be_back_by_now(
+    world: World, changed: dict[str, Any], back: bool
+) -> None:
+    window = {"since": world.at, "until": world.at + timedelta(days=9)}
+    before = world.register.people[MANAGER]
+    world.says(MANAGER, Delegate(to="p-bs-durant-1", processes=("*",), reason=sealed(), **window), "delegation")
+    world.says("p-ed", Delegate(to="p-ysc", processes=("*",), reason=sealed(), **window), "delegation")
+    world.hr_says(MANAGER, **changed)
+    if back:
+        world.hr_says(MANAGER, **{name: getattr(before, name) for name in changed})
+    assert who_stand_in(world) == ["p-ysc"]
+    assert world.library().stands_in_for("p-bs-durant-1", "posting_rights_branch") == ()
+    (lapsed,) = world.looks_again("delegation")
+    assert (type(lapsed).__name__, getattr(lapsed, "left", "")) == ("DelegationLapsed", MANAGER)
+    assert world.looks_again("delegation") == ()
+
+
+@pytest.mark.parametrize("changed", [{"name": "Another"}, {"position": "Librarian/Branch Manager"}, {"hours": "Mon"}])
+def test_who_keeps_place_and_roles_keeps_what_they_gave(world: World, changed: dict[str, Any]) -> None:
+    window = {"since": world.at, "until": world.at + timedelta(days=9)}
+    world.says(MANAGER, Delegate(to="p-bs-durant-1", processes=("*",), reason=sealed(), **window), "delegation")
+    world.hr_says(MANAGER, **changed)
+    assert world.looks_again("delegation") == ()
+    assert who_stand_in(world) == ["p-bs-durant-1"]
+
+
+def test_a_delegate_who_moves_still_stands_in_for_whoever_asked_them(world: World) -> None:
+    window = {"since": world.at, "until": world.at + timedelta(days=9)}
+    world.says(MANAGER, Delegate(to="p-bs-durant-1", processes=("*",), reason=sealed(), **window), "delegation")
+    world.hr_says("p-bs-durant-1", branch="west")
+    assert world.looks_again("delegation") == ()
