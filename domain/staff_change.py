@@ -198,7 +198,7 @@ class RemedyClosed(OfRemedy, kind="staff_change.RemedyClosed"):
 
 
 class StaffChangeReported(Telling, OfStaffChange, kind="staff_change.StaffChangeReported"):
-    """One report on everything that followed, to whoever runs the branch; HR is sent the same."""
+    """One report on everything that followed, to whoever runs the branch and to HR."""
 
     change: Change
     consequences: tuple[Consequence, ...]
@@ -398,6 +398,7 @@ def as_reported(report: ReportStaffChange, case: StaffChangeCase, library: Libra
         raise LookupError(f"{case.case} follows no change")
     return StaffChangeReported(
         told=who_is_told(case, library),
+        also_to=hr_itself(library),
         person=case.person,
         change=case.change,
         consequences=report.consequences,
@@ -413,6 +414,11 @@ def who_is_told(case: StaffChangeCase, library: Library) -> tuple[str, ...]:
     """Whoever runs the branch; where nobody does, or it is themselves, the director."""
     managers = [each for each in library.holders(Role.BRANCH_MANAGER, case.place) if each != case.person]
     return tuple(managers) or library.holders(Role.EXECUTIVE_DIRECTOR)
+
+
+def hr_itself(library: Library) -> tuple[str, ...]:
+    address = library.newest_policy().contact.hr_email
+    return (address,) if address else ()
 
 
 # departures known in advance

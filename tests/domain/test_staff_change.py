@@ -10,6 +10,8 @@ import pytest
 from domain.delegation import Delegate
 from domain.directory import OfPerson
 from domain.facts import Refused
+from domain.policy import policy_hash
+from domain.policy_adoption import PolicyAdopted
 from domain.staff_change import (
     Change,
     Consequence,
@@ -21,7 +23,8 @@ from domain.staff_change import (
     change_of,
 )
 from domain.waiting import LetTimePass
-from tests.domain.world import DURANT, TIMER, WEST, World, names, sealed
+from tests.domain.world import DURANT, MONDAY, TIMER, WEST, World, names, sealed
+from tests.system import POLICY
 
 MANAGER, COORDINATOR, OTHER_COORDINATOR = "p-bm-durant", "p-mac", "p-ysc"
 
@@ -62,10 +65,20 @@ def test_a_leavers_seat_is_vacated_credentials_are_listed_and_the_breach_opens_a
     assert account
     assert account.administrators == (COORDINATOR,)
     report = reports(world, case)
+    assert report.also_to == ("human.resources@example.org",)
     assert (report.told, report.seats_vacated, report.credentials, report.remedies) == (
         ("p-ed",), (DURANT,), (DURANT,), (DURANT,)
     )  # fmt: skip
     assert world.state(case).stage is Stage.REMEDY
+
+
+def test_hr_without_an_address_gets_no_letter(world: World) -> None:
+    text = POLICY.read_text(encoding="utf-8")
+    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("hr_email"))
+    fact = PolicyAdopted(version="2026-2", effective=MONDAY.date(), sha256=policy_hash(text), text=text)
+    world.record("policy_adoption", [fact])
+    case, _ = follows(world, MANAGER, active=False)
+    assert reports(world, case).also_to == ()
 
 
 def test_hr_is_never_held_up_by_a_breach(world: World) -> None:
