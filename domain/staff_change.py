@@ -18,6 +18,7 @@ from domain.administrators import counts, what_breaks_pr_7, who_coordinates
 from domain.calendar import instant
 from domain.clauses import PR_4, PR_5, PR_7, PR_8
 from domain.directory import (
+    AsSent,
     OfPerson,
     Person,
     PersonChanged,
@@ -122,7 +123,7 @@ class FollowStaffChange(Command, kind="staff_change.FollowStaffChange"):
     change: Change
     event: Line
     log_position: int
-    from_place: str = Field(default="", max_length=80)
+    from_place: AsSent = ""
 
 
 class ReportStaffChange(Command, kind="staff_change.ReportStaffChange"):

@@ -76,6 +76,7 @@ SENTENCES = {
         "A file of {system} was taken: {joined} joined, {changed} changed, {left} left, {held} rows wait",
     "delegation.Delegated": "{giver} let {to} stand in for {processes} until {until}",
     "delegation.DelegationEnded": "The delegation {delegation} ended",
+    "founding.FollowingStaffBegun": "From here on, changes of staff are followed",
     "founding.SystemFounded": "The installation {installation} was founded",
     "opening_hours.CalendarAdopted": "A calendar was adopted",
     "opening_hours.BranchClosed": "A closure was announced",
