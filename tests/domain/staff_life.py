@@ -38,6 +38,7 @@ from domain.posting_rights import (
     WithdrawRequest,
 )
 from domain.staff_change import FollowStaffChange, ReportStaffChange, SeatAdministrator, change_of
+from domain.webhooks import EndSubscription, ForgetOldSecret, RotateSecret, Subscribe
 from tests.domain.house import (
     CLERK,
     DIRECTOR,
@@ -170,6 +171,13 @@ def a_delegation_lapses(house: House) -> None:
 # ---- HR's systems
 
 
+def hr_is_told(house: House) -> None:
+    one, fingerprint = {"subscriber": "0123456789ab"}, "0" * 64
+    told = Subscribe(url="https://hr.example.org/hooks", key=fingerprint, since=1, **one)
+    for command in (told, RotateSecret(key="1" * 64, **one), ForgetOldSecret(**one), EndSubscription(**one)):
+        house.does(command, OPERATOR, "webhooks")
+
+
 def hr_feeds(house: House) -> None:
     okta = stream_of("okta")
     house.does(RegisterHrSystem(system="okta", token_sha256="0" * 64), OPERATOR, okta)
@@ -177,6 +185,7 @@ def hr_feeds(house: House) -> None:
     files_are_taken(house)
     a_group_gives_a_role(house)
     house.does(RevokeHrToken(system="okta"), OPERATOR, okta)
+    hr_is_told(house)
 
 
 def okta_sends_users_and_groups(house: House) -> None:
