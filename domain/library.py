@@ -52,6 +52,8 @@ class Register:
         self.delegations: dict[str, Delegated] = {}
         # delegations that rest on what somebody has left since, and who; their end is not recorded yet
         self.left_behind: dict[str, str] = {}
+        # when each leaver left last, though they be back by now
+        self.left_at: dict[str, datetime] = {}
         self.claims: dict[str, str] = {}
         self.in_force = InForce()
         self.hr = HrRegister()
@@ -101,6 +103,9 @@ class Register:
         """What lapses by this change though it may be undone before anybody looks: a delegation by whoever left, or no
         longer has the place or a role that they had; a right of whoever came to post by role (PR-4)."""
         id_, before = fact.person.id, self.people.get(fact.person.id)
+        left = isinstance(fact, PersonLeft)
+        if left:
+            self.left_at[id_] = at
         policy = next(iter(in_force_at(at, self.policies)), None)
         if before is None or policy is None:
             return
@@ -108,7 +113,6 @@ class Register:
         if isinstance(fact, PersonRolesChanged):
             had, has = had | set(fact.lost), has - set(fact.lost)
             had -= set(fact.gained)
-        left = isinstance(fact, PersonLeft)
         if left or before.branch != fact.person.branch or had - has:
             theirs = [each for each in self.delegations.values() if id_ == each.giver or (left and id_ == each.to)]
             self.left_behind |= {each.delegation: id_ for each in theirs}
@@ -235,6 +239,11 @@ class Library:
     def is_active(self, id_: str) -> bool:
         person = self.person(id_)
         return person is not None and self._works_today(person)
+
+    def has_left_since(self, id_: str, moment: datetime) -> bool:
+        """Whether they are gone, or were at any time since: nothing of theirs comes back with them by itself."""
+        left = self._register.left_at.get(id_)
+        return not self.is_employee(id_) or (left is not None and left >= moment)
 
     def is_employee(self, id_: str) -> bool:
         """On the library's staff now. The board's delegate and auditors are in the directory, but not on the staff."""

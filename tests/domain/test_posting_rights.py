@@ -368,6 +368,17 @@ def test_a_position_that_gives_no_role_to_post_by_leaves_the_right_alone_though_
     assert world.looks_again(CASE) == ()
 
 
+def test_a_requester_who_is_back_before_anyone_looked_has_to_ask_again(world: World) -> None:
+    asks(world)
+    world.at += timedelta(minutes=1)
+    world.hr_says(HOLDER, active=False)
+    world.hr_says(HOLDER, active=True)
+    assert names(world.looks_again(CASE)) == ["RequestWithdrawn"]
+    world.at += timedelta(minutes=1)
+    asks(world, case=OTHER)
+    assert world.looks_again(OTHER) == ()
+
+
 def test_a_right_over_closed_accounts_alone_lapses(world: World) -> None:
     world.has_account(WEST, "west")
     granted(world, accounts=(DURANT, WEST))
