@@ -750,7 +750,7 @@ def what_follows_from_outside(case: AccountCase, library: Library) -> tuple[Fact
     """The requester left: withdrawn, with the cause. Those asked changed, or the calendar did: asked anew."""
     if case.waiting is None or case.closed():
         return ()
-    if not library.is_employee(case.requester):
+    if library.has_left_since(case.requester, case.waiting.since):
         return (RequestWithdrawn(account=case.account, cause="the requester left the library's service"),)
     role, persons = who_is_asked_now(case, case.waiting, library)
     overdue_after_bd = set_up_due_bd(library) if case.stage in BEING_MADE else 0

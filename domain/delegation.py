@@ -84,7 +84,7 @@ class DelegationEnded(OfDelegation, kind="delegation.DelegationEnded"):
 
 
 class DelegationLapsed(DelegationEnded, kind="delegation.DelegationLapsed"):
-    """Ended because one of the two left the library's service."""
+    """Ended because one of the two left the library's service, or the giver the place or a role that it rested on."""
 
     giver: PersonId
     to: PersonId
@@ -120,8 +120,8 @@ def decide(act: Act, _: State, library: Library) -> Decision:
 
 def what_lapses(library: Library) -> Iterator[DelegationLapsed]:
     for each in library.delegations():
-        left = next((person for person in (each.giver, each.to) if not library.is_active(person)), None)
-        if left:
+        gone = [person for person in (each.giver, each.to) if not library.is_active(person)]
+        if left := next(iter(gone), library.left_behind(each.delegation)):
             yield DelegationLapsed(delegation=each.delegation, giver=each.giver, to=each.to, left=left)
 
 
@@ -179,4 +179,4 @@ def chains_to(person: str, links: set[tuple[str, str]]) -> list[tuple[str, ...]]
     return chains_from(person, {(to, giver) for giver, to in links})
 
 
-DELEGATION = Page("delegation", State, decide, lambda state, _: state)
+DELEGATION = Page("delegation", State, decide, lambda state, _: state, by_todays_policy=True)

@@ -29,6 +29,7 @@ from domain.facts import (
     State,
     Value,
 )
+from domain.policy import Role
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -100,6 +101,13 @@ class PersonLeft(OfPerson, kind="directory.PersonLeft"):
 
 class PersonReturned(OfPerson, kind="directory.PersonReturned"):
     """Known before, active again. Nothing that ended when they left comes back by itself."""
+
+
+class PersonRolesChanged(OfPerson, kind="directory.PersonRolesChanged"):
+    """Nothing of what HR says of the person, but a group of HR's gives them a role, or gives it no longer."""
+
+    gained: tuple[Role, ...] = ()
+    lost: tuple[Role, ...] = ()
 
 
 class StaffImported(Fact, kind="directory.StaffImported"):
@@ -207,4 +215,4 @@ def summary_of(feed: ImportStaff, differences: list[OfPerson]) -> StaffImported:
     )
 
 
-DIRECTORY = Page("directory", State, decide, lambda state, _: state)
+DIRECTORY = Page("directory", State, decide, lambda state, _: state, by_todays_policy=True)

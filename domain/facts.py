@@ -244,7 +244,8 @@ class Recorded(NamedTuple):
 class Page:
     """One process: how its state begins, how it decides, how it folds. Each process file makes one of these.
 
-    Whether a case is over follows from its last fact alone, but for those that it `perhaps_ends_with`."""
+    Whether a case is over follows from its last fact alone, but for those that it `perhaps_ends_with`. A case goes by
+    the policy that it began under; what is one stream for good, and no case, goes `by_todays_policy`."""
 
     def __init__(
         self,
@@ -254,9 +255,11 @@ class Page:
         evolve: Callable[[Any, Fact], Any],
         opens_with: tuple[type[Command], ...] = (),
         perhaps_ends_with: tuple[type[Fact], ...] = (),
+        by_todays_policy: bool = False,
     ) -> None:
         self.name, self.state, self.decide, self.evolve = name, state, decide, evolve
         self.opens_with, self.perhaps_ends_with = opens_with, perhaps_ends_with
+        self.by_todays_policy = by_todays_policy
 
     def initial(self, case: str) -> State:
         return self.state(case=case)
@@ -268,7 +271,8 @@ class Page:
 
     def fold_one(self, state: State, fact: Fact, position: int, policy: str) -> State:
         folded: State = self.evolve(state, fact)
-        return folded.model_copy(update={"position": position, "policy": folded.policy or policy})
+        began_under = "" if self.by_todays_policy else folded.policy or policy
+        return folded.model_copy(update={"position": position, "policy": began_under})
 
 
 class State(BaseModel):

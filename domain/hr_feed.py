@@ -23,6 +23,7 @@ from domain.directory import (
     PersonLeft,
     PersonMoved,
     PersonReturned,
+    PersonRolesChanged,
 )
 from domain.facts import (
     Act,
@@ -42,6 +43,7 @@ from domain.facts import (
     State,
     Value,
 )
+from domain.group_roles import is_mapped, whose_roles_change
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -347,11 +349,17 @@ class HrRegister:
 
     def groups_of_people(self) -> dict[str, set[str]]:
         """The names of the groups each person is in. A group speaks only for its own system's people."""
+        return self.people_by(self.groups())
+
+    def groups(self) -> dict[str, GroupStored]:
+        stored = (each.fact for each in list(self.resources.values()))
+        return {f"{each.system}.{each.id}": each for each in stored if isinstance(each, GroupStored)}
+
+    def people_by(self, groups: Mapping[str, GroupStored]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
-        for each in list(self.resources.values()):
-            if isinstance(each.fact, GroupStored):
-                for person in self._people_in(each.fact):
-                    found.setdefault(person, set()).add(each.fact.display_name)
+        for each in groups.values():
+            for person in self._people_in(each):
+                found.setdefault(person, set()).add(each.display_name)
         return found
 
     def _people_in(self, group: GroupStored) -> Iterator[str]:
@@ -408,13 +416,14 @@ def decide(act: Act, state: State, library: Library) -> Decision:
 
         case StoreGroup() as sent:
             only_that_system(act, sent.system)
-            the_version_replaced(state, sent, GroupStored, library)
-            return Decision((sent.becomes(GroupStored),))
+            before = the_version_replaced(state, sent, GroupStored, library)
+            group = sent.becomes(GroupStored)
+            return Decision((group, *whose_roles_a_group_changes(before, group, library)))
 
         case DeleteGroup() as sent:
             only_that_system(act, sent.system)
-            the_version_replaced(state, sent, GroupStored, library)
-            return Decision((sent.becomes(GroupDeleted),))
+            before = the_version_replaced(state, sent, GroupStored, library)
+            return Decision((sent.becomes(GroupDeleted), *whose_roles_a_group_changes(before, None, library)))
 
         case TakeSnapshot() as feed:
             only_the_operator_or_that_system(act, feed.system)
@@ -693,10 +702,32 @@ def entrusted(asked: AssignPeople, library: Library) -> Iterator[Fact]:
     """The new source's word counts at once, where it has already spoken."""
     moved = {each for each in asked.people if library.source_of(each) != asked.system}
     yield from (SourceSet(system=asked.system, person=each) for each in sorted(moved))
+    yield from whose_roles_a_source_changes(moved, asked.system, library)
     changed: dict[str, Person] = {}
     for each in library.hr(f"hr:{asked.system}").users_of(asked.system):
         if isinstance(each.fact, UserStored) and each.fact.person in moved:
             yield from of_one_user(each.fact, library, changed, entrusted=True)
+
+
+def whose_roles_a_group_changes(
+    known: GroupStored | None, stored: GroupStored | None, library: Library
+) -> Iterator[PersonRolesChanged]:
+    both = [each for each in (known, stored) if each]
+    if not any(is_mapped(each.display_name, library.policy) for each in both):
+        return
+    scopes = {f"hr:{each.system}.{member}" for each in both for member in each.members}
+    register = library.hr("groups", *scopes)
+    before = register.groups()
+    name = f"{both[0].system}.{both[0].id}"
+    after = before | {name: stored} if stored else {key: each for key, each in before.items() if key != name}
+    yield from whose_roles_change(register.people_by(before), register.people_by(after), library)
+
+
+def whose_roles_a_source_changes(moved: Iterable[str], system: str, library: Library) -> Iterator[PersonRolesChanged]:
+    if library.policy.groups:
+        register = library.hr("groups")
+        then = replace(register, sources=register.sources | dict.fromkeys(moved, system))
+        yield from whose_roles_change(register.groups_of_people(), then.groups_of_people(), library)
 
 
 def who_is_missing_from(feed: TakeSnapshot, library: Library) -> list[Person]:
@@ -814,4 +845,4 @@ def of_person(person: Person, library: Library) -> Iterator[Remedy]:
         yield Remedy(person.id, "position", person.position, would_pass)
 
 
-HR_FEED = Page(STEM, State, decide, lambda state, _: state)
+HR_FEED = Page(STEM, State, decide, lambda state, _: state, by_todays_policy=True)

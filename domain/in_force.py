@@ -13,7 +13,7 @@ from typing import ClassVar
 from pydantic import AwareDatetime
 
 from domain.clauses import PR_4, PR_5, PR_7, PR_19
-from domain.directory import OfPerson, Person
+from domain.directory import OfPerson, Person, PersonLeft
 from domain.facts import Envelope, Fact, PersonId, Slug, Value
 
 PREFIX = "account:"
@@ -159,10 +159,17 @@ class InForce:
                 return not isinstance(fact, AccountPutInService)
             case OfRights():
                 self._learn_of_rights(envelope.case, fact)
+            case PersonLeft(person=person):
+                self.lapse(person.id, "its holder left the library's service")
             case OfPerson(person=person):
                 held = self.rights.get(person.id, {})
                 held.update({case: after_hr_said(right, person) for case, right in held.items()})
         return False
+
+    def lapse(self, person: str, because: str) -> None:
+        """Whatever becomes of them later: what lapsed does not come back."""
+        for case, right in self.rights.get(person, {}).items():
+            self.rights[person][case] = right.model_copy(update={"lapsed": right.lapsed or because})
 
     def _learn_of_account(self, fact: OfAccountInService) -> None:
         if isinstance(fact, AccountPutInService):

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from domain.calendar import Calendar
 from domain.clauses import PR_19
 from domain.delegation import Delegated, DelegationEnded
-from domain.directory import FriendsRoleDeclared, OfPerson, Person
+from domain.directory import FriendsRoleDeclared, OfPerson, Person, PersonLeft, PersonRolesChanged
 from domain.facts import Act, Authority, Envelope, Fact, NoAuthority, Refused
 from domain.hr_feed import STAFF_FILE, HrRegister
 from domain.in_force import Account, InForce, Right, account_scope, rights_scope
@@ -35,6 +35,7 @@ AT_WORK_IN_HEADQUARTERS = {
 NOT_OF_THE_STAFF = {Role.BOARD_DELEGATE, Role.AUDITOR}
 # The order in which someone's several roles are named when nothing says which one they act in.
 BY_RANK = list(Role)
+Policies = list[tuple[PolicyAdopted, Policy]]
 
 
 class Register:
@@ -46,9 +47,13 @@ class Register:
         self.outside_position = 0
         self.people: dict[str, Person] = {}
         self.friends: dict[str, bool] = {}
-        self.policies: list[tuple[PolicyAdopted, Policy]] = []
+        self.policies: Policies = []
         self.calendar: Calendar | None = None
         self.delegations: dict[str, Delegated] = {}
+        # delegations that rest on what somebody has left since, and who; their end is not recorded yet
+        self.left_behind: dict[str, str] = {}
+        # when each leaver left last, though they be back by now
+        self.left_at: dict[str, datetime] = {}
         self.claims: dict[str, str] = {}
         self.in_force = InForce()
         self.hr = HrRegister()
@@ -87,10 +92,32 @@ class Register:
             self.claims[key] = envelope.case
         if roles_changed := self.hr.learn(envelope, fact):
             self.forget_roles()
+        if isinstance(fact, OfPerson):
+            self._leave_behind(fact, envelope.at)
         learnt = (self._learn(fact), self.in_force.learn(envelope, fact), roles_changed)
         if any(learnt):
             self.outside_position = log_position
         self.position = log_position
+
+    def _leave_behind(self, fact: OfPerson, at: datetime) -> None:
+        """What lapses by this change though it may be undone before anybody looks: a delegation by whoever left, or no
+        longer has the place or a role that they had; a right of whoever came to post by role (PR-4)."""
+        id_, before = fact.person.id, self.people.get(fact.person.id)
+        left = isinstance(fact, PersonLeft)
+        if left:
+            self.left_at[id_] = at
+        policy = next(iter(in_force_at(at, self.policies)), None)
+        if before is None or policy is None:
+            return
+        had, has = (self.roles_of(each, policy[1]) for each in (before, fact.person))
+        if isinstance(fact, PersonRolesChanged):
+            had, has = had | set(fact.lost), has - set(fact.lost)
+            had -= set(fact.gained)
+        if left or before.branch != fact.person.branch or had - has:
+            theirs = [each for each in self.delegations.values() if id_ == each.giver or (left and id_ == each.to)]
+            self.left_behind |= {each.delegation: id_ for each in theirs}
+        if (has - had) & set(policy[1].may_post):
+            self.in_force.lapse(id_, "its holder came to post by role")
 
     def still(self) -> Register:
         """As it is now: nothing that is learned later changes it."""
@@ -126,6 +153,7 @@ class Register:
                 self.delegations[delegation] = fact
             case DelegationEnded(delegation=delegation):
                 self.delegations.pop(delegation, None)
+                self.left_behind.pop(delegation, None)
             case _:
                 return False
         return True
@@ -154,10 +182,8 @@ class Library:
         raise Refused(PR_19, "no version of the policy is in force", "adopt one whose effective date has come")
 
     @cached_property
-    def _in_force(self) -> list[tuple[PolicyAdopted, Policy]]:
-        """Of the versions whose day has come, the one with the latest day; of two of one day, the last adopted."""
-        come = [each for each in self._register.policies if each[0].effective <= self._day(each[1])]
-        return sorted(come, key=lambda each: each[0].effective)[-1:]
+    def _in_force(self) -> Policies:
+        return in_force_at(self.at, self._register.policies)
 
     def newest_policy(self) -> Policy:
         """The version adopted last, whether or not its day has come."""
@@ -184,7 +210,7 @@ class Library:
         return bool(self._in_force)
 
     def _day(self, policy: Policy) -> date:
-        return self.at.astimezone(ZoneInfo(policy.calendar.timezone)).date()
+        return day_of(self.at, policy)
 
     # the calendar
 
@@ -214,6 +240,11 @@ class Library:
     def is_active(self, id_: str) -> bool:
         person = self.person(id_)
         return person is not None and self._works_today(person)
+
+    def has_left_since(self, id_: str, moment: datetime) -> bool:
+        """Whether they are gone, or were at any time since: nothing of theirs comes back with them by itself."""
+        left = self._register.left_at.get(id_)
+        return not self.is_employee(id_) or (left is not None and left >= moment)
 
     def is_employee(self, id_: str) -> bool:
         """On the library's staff now. The board's delegate and auditors are in the directory, but not on the staff."""
@@ -295,6 +326,11 @@ class Library:
         self.read.add("delegations")
         return self._register.delegations.get(id_)
 
+    def left_behind(self, delegation: str) -> str:
+        """Who left what this delegation rests on; nobody where it still holds."""
+        self.read.add("delegations")
+        return self._register.left_behind.get(delegation, "")
+
     def stands_in_for(self, person: str, process: str, not_through: Collection[str] = ()) -> tuple[str, ...]:
         """Those on whose behalf this person may act now, the chain followed back to who gave it first."""
         given = self._holding(process, not_through)
@@ -306,7 +342,8 @@ class Library:
 
     def _holding(self, process: str, not_through: Collection[str]) -> list[Delegated]:
         """A leaver's delegation holds no longer; and a party to a request does not choose who decides on it."""
-        given = [each for each in self.delegations() if each.holds(process, self.at)]
+        left = self._register.left_behind
+        given = [each for each in self.delegations() if each.holds(process, self.at) and each.delegation not in left]
         return [each for each in given if each.giver not in not_through and self.may_act(each.giver)]
 
     # authority
@@ -399,6 +436,16 @@ class Library:
     def holder_of(self, claim: str) -> str | None:
         self.read.add(f"claim:{claim}")
         return self._register.claims.get(claim)
+
+
+def in_force_at(at: datetime, policies: Policies) -> Policies:
+    """Of the versions whose day has come, the one with the latest day; of two of one day, the last adopted."""
+    come = [each for each in policies if each[0].effective <= day_of(at, each[1])]
+    return sorted(come, key=lambda each: each[0].effective)[-1:]
+
+
+def day_of(at: datetime, policy: Policy) -> date:
+    return at.astimezone(ZoneInfo(policy.calendar.timezone)).date()
 
 
 def title(role: Role) -> str:

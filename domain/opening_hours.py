@@ -161,4 +161,4 @@ def closure_of(close: CloseBranch, id_: str) -> Closure:
     )
 
 
-OPENING_HOURS = Page("opening_hours", State, decide, lambda state, _: state)
+OPENING_HOURS = Page("opening_hours", State, decide, lambda state, _: state, by_todays_policy=True)

@@ -10,6 +10,7 @@ from domain.opening_hours import OPENING_HOURS
 from domain.policy_adoption import POLICY
 from domain.posting_rights import POSTING_RIGHTS
 from domain.staff_change import STAFF_CHANGE
+from domain.webhooks import WEBHOOKS
 
 PAGES: dict[str, Page] = {
     page.name: page
@@ -23,6 +24,7 @@ PAGES: dict[str, Page] = {
         POLICY,
         POSTING_RIGHTS,
         STAFF_CHANGE,
+        WEBHOOKS,
     )
 }
 # Processes whose every case is a workflow of its own; the others keep one stream for the whole library.

@@ -155,10 +155,16 @@ class GroupRule(Frozen):
     positions: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
+MailAddress = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
 class Contact(Frozen):
+    """`hr_email`: where HR is told what followed from a change of staff. Versions that were adopted before had none."""
+
     office: Text
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+    email: MailAddress
     telephone: Text
+    hr_email: MailAddress | None = None
 
 
 class Policy(Frozen):

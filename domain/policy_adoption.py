@@ -73,4 +73,4 @@ def the_same_text(adopted: str, text: str, version: str) -> None:
         raise Refused(PR_19, f"version {version} is adopted with another text", "give the changed text a new version")
 
 
-POLICY = Page("policy_adoption", State, decide, lambda state, _: state)
+POLICY = Page("policy_adoption", State, decide, lambda state, _: state, by_todays_policy=True)

@@ -669,7 +669,7 @@ def what_follows_from_outside(case: RightsCase, library: Library) -> tuple[Fact,
 
 
 def what_becomes_of_the_request(case: RightsCase, library: Library) -> tuple[Fact, ...]:
-    if not library.is_employee(case.requester):
+    if library.has_left_since(case.requester, case.waiting.since if case.waiting else library.at):
         return (withdrawn(case, "the requester left the library's service"),)
     if library.may_post_by_role(case.requester):
         return (withdrawn(case, "the requester posts by role now, without asking"),)

@@ -17,7 +17,17 @@ from pydantic import AwareDatetime, Field
 from domain.administrators import counts, what_breaks_pr_7, who_coordinates
 from domain.calendar import instant
 from domain.clauses import PR_4, PR_5, PR_7, PR_8
-from domain.directory import OfPerson, Person, PersonChanged, PersonJoined, PersonLeft, PersonMoved, PersonReturned
+from domain.directory import (
+    AsSent,
+    OfPerson,
+    Person,
+    PersonChanged,
+    PersonJoined,
+    PersonLeft,
+    PersonMoved,
+    PersonReturned,
+    PersonRolesChanged,
+)
 from domain.facts import (
     Act,
     ActorKind,
@@ -65,6 +75,7 @@ class Change(StrEnum):
     MOVED = auto()
     RETURNED = auto()
     CHANGED = auto()
+    ROLES = auto()
 
 
 class Stage(StrEnum):
@@ -96,6 +107,8 @@ def change_of(fact: OfPerson) -> Change | None:
             return Change.CHANGED if MATTERS & set(changed) else None
         case PersonJoined(person=person):
             return Change.JOINED if person.active and person.end else None
+        case PersonRolesChanged():
+            return Change.ROLES
         case _:
             return Change.CHANGED
 
@@ -110,7 +123,7 @@ class FollowStaffChange(Command, kind="staff_change.FollowStaffChange"):
     change: Change
     event: Line
     log_position: int
-    from_place: str = Field(default="", max_length=80)
+    from_place: AsSent = ""
 
 
 class ReportStaffChange(Command, kind="staff_change.ReportStaffChange"):
@@ -186,7 +199,7 @@ class RemedyClosed(OfRemedy, kind="staff_change.RemedyClosed"):
 
 
 class StaffChangeReported(Telling, OfStaffChange, kind="staff_change.StaffChangeReported"):
-    """One report on everything that followed, to whoever runs the branch; HR is sent the same."""
+    """One report on everything that followed, to whoever runs the branch and to HR."""
 
     change: Change
     consequences: tuple[Consequence, ...]
@@ -386,6 +399,7 @@ def as_reported(report: ReportStaffChange, case: StaffChangeCase, library: Libra
         raise LookupError(f"{case.case} follows no change")
     return StaffChangeReported(
         told=who_is_told(case, library),
+        also_to=hr_itself(library),
         person=case.person,
         change=case.change,
         consequences=report.consequences,
@@ -401,6 +415,11 @@ def who_is_told(case: StaffChangeCase, library: Library) -> tuple[str, ...]:
     """Whoever runs the branch; where nobody does, or it is themselves, the director."""
     managers = [each for each in library.holders(Role.BRANCH_MANAGER, case.place) if each != case.person]
     return tuple(managers) or library.holders(Role.EXECUTIVE_DIRECTOR)
+
+
+def hr_itself(library: Library) -> tuple[str, ...]:
+    address = library.newest_policy().contact.hr_email
+    return (address,) if address else ()
 
 
 # departures known in advance

@@ -28,6 +28,9 @@ COLUMNS = (
     "message_id", "event_id", "log_position", "case_id", "person", "to_address", "kind", "subject", "body", "at",
 )  # fmt: skip
 
+# a letter to an office is to nobody of the directory
+OFFICE = "-"
+
 
 class Words(NamedTuple):
     subject: str
@@ -87,11 +90,12 @@ class Notices(Projection):
 
     def _letters(self, event: Logged, fact: Telling) -> Iterator[tuple[Any, ...]]:
         body = "\n".join([*fact.lines(), "", f"Case: {event.case}", "", "This message was sent by Imprimatur.", ""])
-        for person in dict.fromkeys(fact.told):
-            known = self._register.people.get(person)
+        people = {each: self._register.people.get(each) for each in fact.told}
+        told = [(id_, id_, known.work_email if known else "") for id_, known in people.items()]
+        for name, person, address in (*told, *((address, OFFICE, address) for address in fact.also_to)):
             yield (
-                message_id(event.envelope.event_id, person), event.envelope.event_id, event.log_position, event.case,
-                person, known.work_email if known else "", event.kind, fact.subject(), body, event.envelope.at,
+                message_id(event.envelope.event_id, name), event.envelope.event_id, event.log_position, event.case,
+                person, address, event.kind, fact.subject(), body, event.envelope.at,
             )  # fmt: skip
 
     def _messages(self, event: Logged, folded: Folded) -> Iterator[tuple[Any, ...]]:

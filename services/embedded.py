@@ -32,15 +32,14 @@ from services.embedded_process import (
     EmbeddedError,
     accepts,
     end_leftover,
-    free_port,
     holder_of,
-    is_free,
     never,
     same_process_lives,
     started_at,
     until,
 )
 from services.embedded_temporal import EmbeddedTemporal
+from services.ports import own_port, taken_for_us
 from services.settings import Runtime, Settings
 
 __all__ = [
@@ -232,14 +231,14 @@ class Tree:
     def _api_port(self, explicit: bool) -> int:
         wanted, host = self.settings.port, self.settings.host
         if wanted == 0:
-            return free_port(self.before.get("ports", {}).get("api"))
-        if is_free(wanted, host):
+            return own_port(self.before.get("ports", {}).get("api"))
+        if taken_for_us(wanted, host):
             return wanted
         holder = holder_of(wanted)
         taken = f"port {wanted} is taken" + (f" ({holder})" if holder else "")
         if explicit:
             raise EmbeddedError(f"{taken}: name another one with --port", MALFORMED_CALL)
-        port = next((p for p in range(wanted + 1, wanted + PORTS_TRIED) if is_free(p, host)), None)
+        port = next((p for p in range(wanted + 1, wanted + PORTS_TRIED) if taken_for_us(p, host)), None)
         if port is None:
             raise EmbeddedError(f"{taken}, and so are the {PORTS_TRIED} after it", MALFORMED_CALL)
         self.announce(f"{taken}, so the web address is on {port}")

@@ -32,10 +32,10 @@ from services.embedded_process import (
     Child,
     EmbeddedError,
     SystemUser,
-    free_port,
     never,
     until,
 )
+from services.ports import own_port
 from services.settings import DatabaseRole, database_passwords, secrets_folder, with_user, write_whole
 
 OUTSIDE = Path("/var/lib/imprimatur")
@@ -56,7 +56,7 @@ class EmbeddedPostgreSQL:
 
     def __init__(self, data: Path, port: int | None = None) -> None:
         self.data = prepared(data)
-        self.port = free_port(port)
+        self.port = own_port(port)
         self.user = system_user() if os.geteuid() == 0 else None
         self.place = place_of_cluster(self.data, self.user)
         self.child: Child | None = None

@@ -8,7 +8,8 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Self
 
-from services.embedded_process import LOOPBACK, Child, EmbeddedError, accepts, free_port, never, until
+from services.embedded_process import LOOPBACK, Child, EmbeddedError, accepts, never, until
+from services.ports import own_port
 
 # Ours to search by in Temporal's own pages; ids and stages, never personal data.
 SEARCH_ATTRIBUTES = (
@@ -32,8 +33,8 @@ class EmbeddedTemporal:
 
     def __init__(self, data: Path, port: int | None = None, ui_port: int | None = None) -> None:
         self.data = data.absolute()
-        self.port = free_port(port)
-        self.ui_port = free_port(ui_port)
+        self.port = own_port(port)
+        self.ui_port = own_port(ui_port)
         self.child: Child | None = None
 
     @property

@@ -56,6 +56,7 @@ def found(ledger: Ledger, door_key: str, policy_file: Path, staff_file: Path | N
         policy_sha256=policy_hash(text),
         staff_sha256=feed.sha256 if feed else None,
         door_key=door_key,
+        follows_staff=True,
     )
     step("founding", founding, FOUNDING_STREAM)
 

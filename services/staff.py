@@ -4,7 +4,6 @@ check that nothing belongs to someone who is gone.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -23,27 +22,21 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleSpec,
 )
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from domain import account_creation, posting_rights
 from domain.administrators import what_breaks_pr_7
 from domain.delegation import STREAM as DELEGATION
 from domain.delegation import DelegationLapsed
-from domain.directory import OfPerson, PersonMoved
 from domain.facts import Act, Command, Fact, Malformed, Recorded, Refused, State
 from domain.in_force import RightsEnded
 from domain.library import Library
 from domain.pages import PAGES
 from domain.staff_change import (
-    PROCESS,
     Consequence,
-    FollowStaffChange,
     ReportStaffChange,
     StaffChangeCase,
     StaffChangeReported,
     Stage,
-    change_of,
     credentials_known_to,
     day_after,
     seats_of,
@@ -56,7 +49,6 @@ from workflows.messages import Ask, Told
 from workflows.staff_change import CARRY_OUT
 from workflows.staff_orphans import LOOK_FOR_ORPHANS
 
-PASS_EVERY_SECONDS = 1.0
 NIGHTLY = "imprimatur-staff-orphans"
 AT_NIGHT, THERE = "30 3 * * *", "America/Chicago"
 ASKED_ANEW = (account_creation.PROCESS, posting_rights.PROCESS)
@@ -82,11 +74,6 @@ ENDINGS = frozenset(each.kind for each in END_A_CASE)
 CONSEQUENCES = sorted(each.kind for each in FOLLOW_FROM_A_CHANGE)
 COLUMNS = SQL(
     "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
-)
-CHANGES = COLUMNS + SQL(
-    "e where shared and notification_id > %s and topic like 'directory.Person%%' and not exists "
-    "(select from ledger.events f where f.originator_id = %s || '-' || e.event_id and f.originator_version = 1) "
-    "order by notification_id limit 1000"
 )
 OF_THESE_KINDS = COLUMNS + SQL("where notification_id > %s and topic = any (%s) order by notification_id")
 STREAMS = SQL(
@@ -118,73 +105,6 @@ class OpenCases:
             self._open.pop(stream, None)
         elif version == 1 and "!" not in stream and stream.partition("-")[0] in ASKED_ANEW:
             self._open[stream] = None
-
-
-# following
-
-
-class StaffFollower:
-    """Begins one case for each change that HR recorded, in the ledger first. Any number of these may run."""
-
-    def __init__(self, client: Client, ledger: Ledger, task_queue: str) -> None:
-        self._client, self._ledger, self._task_queue = client, ledger, task_queue
-        self._read_up_to = 0
-
-    async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                await self.one_pass()
-            except Exception as error:
-                # whatever it is, the next pass begins from the ledger again
-                log.warning("a pass was cut short: %s", type(error).__name__)
-            try:
-                await asyncio.wait_for(stop.wait(), PASS_EVERY_SECONDS)
-            except TimeoutError:
-                continue
-
-    async def one_pass(self) -> None:
-        while changes := await asyncio.to_thread(self._changes):
-            for each in changes:
-                if case := await asyncio.to_thread(follow, self._ledger, each):
-                    await self._start(case)
-                self._read_up_to = each.log_position
-
-    def _changes(self) -> list[Recorded]:
-        return rows_of(self._ledger.recorder, CHANGES, (self._read_up_to, PROCESS))
-
-    async def _start(self, case: str) -> None:
-        """The workflow takes everything from the ledger; were it lost, the reconciler would bring it back."""
-        try:
-            await self._client.start_workflow(
-                "StaffChange",
-                {"resume": True},
-                id=case,
-                task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            )
-        except WorkflowAlreadyStartedError:
-            return
-
-
-def follow(ledger: Ledger, changed: Recorded) -> str:
-    """The case of this change, begun in the ledger; nothing where nothing can follow."""
-    fact = changed.fact
-    change = change_of(fact) if isinstance(fact, OfPerson) else None
-    if change is None or not isinstance(fact, OfPerson):
-        return ""
-    command = FollowStaffChange(
-        person=fact.person.id,
-        change=change,
-        event=changed.envelope.event_id,
-        log_position=changed.log_position,
-        from_place=fact.from_branch if isinstance(fact, PersonMoved) else "",
-    )
-    case = f"{PROCESS}-{changed.envelope.event_id}"
-    answer = ledger.submit_own(command, case, SYSTEM, str(uuid5(EVENT_IDS, f"{case}/follow")))
-    if answer.refusal:
-        # nothing was recorded: it must not be passed over, but tried again
-        raise LookupError(f"{case} could not be begun: {answer.refusal.because}")
-    return case
 
 
 # carrying out

@@ -18,7 +18,8 @@ from services.door import door_key
 from services.ledger import Ledger
 from services.reconciler import Reconciler
 from services.settings import Settings
-from services.staff import StaffActivities, StaffFollower, look_for_orphans_nightly
+from services.staff import StaffActivities, look_for_orphans_nightly
+from services.staff_follower import StaffFollower
 from workflows.catalogue import WORKFLOWS
 from workflows.staff_orphans import StaffOrphans
 

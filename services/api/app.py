@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -37,9 +38,14 @@ def problem(status: int, title: str, **more: Any) -> JSONResponse:
 def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
     at_desk = desk or Desk(settings)
 
+    # Temporal, evidence and people's texts are none of its business: the log and its seal are all it gets
+    scim = ScimDoor(lambda: at_desk.ledger, lambda: at_desk.seal)
+
     @asynccontextmanager
     async def open_hours(_: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.create_task(scim.warm())
         yield
+        warming.cancel()
         at_desk.close()
 
     app = FastAPI(
@@ -56,8 +62,7 @@ def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
     add_cases(app, at_desk)
     add_readings(app, at_desk)
     add_health(app, at_desk)
-    # Temporal, evidence and people's texts are none of its business: the log and its seal are all it gets
-    app.mount("/scim", ScimDoor(lambda: at_desk.ledger, lambda: at_desk.seal))
+    app.mount("/scim", scim)
     return app
 
 

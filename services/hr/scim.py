@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime
@@ -83,6 +84,8 @@ VALUE_FILTER = re.compile(
 )
 
 T = TypeVar("T")
+
+log = logging.getLogger("imprimatur.scim")
 
 
 # what the service says of itself
@@ -525,13 +528,27 @@ class ScimDoor:
         mended = normalised(scope["method"], scope["path"], body) if body and tenant is not self._nobody else body
         await tenant(dict(scope), said_again(mended), send)
 
+    async def warm(self) -> None:
+        """Open what each system has stored before its first request has to wait for that."""
+        try:
+            await in_thread(self._warm)
+        except Exception as error:  # what cannot be opened now is opened when it is asked for
+            log.info("the resources of HR's systems are not read yet: %s", type(error).__name__)
+
+    def _warm(self) -> None:
+        register = self._ledger().hr()
+        for system, known in list(register.systems.items()):
+            if known.token_sha256:
+                self._tenant_of(system, register)
+
     def _tenant(self, token: str) -> Tenant:
         if not token:
             return self._nobody
         register = self._ledger().hr()
         system = register.system_of_token(hash_of_token(token))
-        if system is None:
-            return self._nobody
+        return self._tenant_of(system, register) if system else self._nobody
+
+    def _tenant_of(self, system: str, register: HrRegister) -> Tenant:
         with self._lock:
             tenant = self._tenants.get(system) or self._tenants.setdefault(system, self._made(system))
         cast(LedgerStorage, tenant.storage).catch_up(register)

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from eventsourcing.persistence import PersistenceError
+from psycopg import Error as DatabaseError
 
 from services import show
 from services.clock import SystemClock
-from services.hr.webhooks import Subscriber, Subscribers, dead_letters, newest_position, replay
+from services.desk import Unreachable
+from services.door import key_encryption_key
+from services.hr.subscribing import (
+    Secrets,
+    Subscriber,
+    end,
+    forget_old,
+    named,
+    open_ones,
+    rotate,
+    subscribe,
+    with_secrets,
+)
+from services.hr.webhooks import dead_letters, newest_position, replay
+from services.ledger import Ledger
 from services.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
@@ -34,10 +51,10 @@ def webhook_commands(ask: Asking) -> typer.Typer:
     @app.command("list")
     def list_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
         """Who is told."""
-        ask(as_json, data, lambda settings: [each.shown() for each in subscribers(settings).all()], listed, False)
+        ask(as_json, data, all_of_them, listed, False)
 
-    @app.command()
-    def rotate(
+    @app.command("rotate")
+    def rotate_(
         subscriber: str, forget_old: ForgetOld = False, data: Data = DEFAULT_DATA, as_json: Json = False
     ) -> None:
         """A new secret; the one before it signs too, until --forget-old."""
@@ -61,8 +78,16 @@ def webhook_commands(ask: Asking) -> typer.Typer:
     return app
 
 
-def subscribers(settings: Settings) -> Subscribers:
-    return Subscribers(settings.data, settings.webhooks_inside)
+@contextmanager
+def office(settings: Settings) -> Iterator[tuple[Ledger, Secrets]]:
+    """The one door, and the secrets beside it."""
+    ledger = Ledger(settings.recorder_url, SystemClock(), pool_size=1)
+    try:
+        yield ledger, Secrets(settings.data, key_encryption_key(settings))
+    except (PersistenceError, DatabaseError) as error:
+        raise Unreachable("PostgreSQL") from error
+    finally:
+        ledger.close()
 
 
 def with_secret(subscriber: Subscriber) -> dict[str, Any]:
@@ -70,22 +95,32 @@ def with_secret(subscriber: Subscriber) -> dict[str, Any]:
 
 
 def added(settings: Settings, url: str) -> dict[str, Any]:
-    return with_secret(subscribers(settings).add(url, newest_position(settings.projector_url)))
+    with office(settings) as (ledger, secrets):
+        since = newest_position(settings.projector_url)
+        return with_secret(subscribe(ledger, secrets, url, since, settings.webhooks_inside))
 
 
-def rotated(settings: Settings, subscriber: str, forget_old: bool) -> dict[str, Any]:
-    if forget_old:
-        return subscribers(settings).forget_old(subscriber).shown()
-    return with_secret(subscribers(settings).rotate(subscriber))
+def all_of_them(settings: Settings) -> list[dict[str, Any]]:
+    with office(settings) as (ledger, secrets):
+        return [with_secrets(each, secrets).shown() for each in open_ones(ledger).open]
+
+
+def rotated(settings: Settings, subscriber: str, forget: bool) -> dict[str, Any]:
+    with office(settings) as (ledger, secrets):
+        if forget:
+            return forget_old(ledger, secrets, subscriber).shown()
+        return with_secret(rotate(ledger, secrets, subscriber))
 
 
 def removed(settings: Settings, subscriber: str) -> dict[str, Any]:
-    subscribers(settings).remove(subscriber)
+    with office(settings) as (ledger, secrets):
+        end(ledger, secrets, subscriber)
     return {"removed": subscriber}
 
 
 def again(settings: Settings, subscriber: str, event: str | None) -> dict[str, Any]:
-    known = subscribers(settings).named(subscriber)
+    with office(settings) as (ledger, secrets):
+        known = named(ledger, secrets, subscriber)
     return {"again": replay(settings.projector_url, known.id, event, SystemClock().now())}
 
 

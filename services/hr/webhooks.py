@@ -1,41 +1,36 @@
 """HR's systems are told what they may know: signed, in order for each person, at least once, always under one id.
 
 Standard Webhooks signatures around CloudEvents 1.0. That an event is to be told stands in a projection; what became of
-telling it stands in a table of its own, so that making the projection again sends nothing again. A subscriber's secret
-is in the installation's secrets and nowhere else.
+telling it stands in a table of its own, so that making the projection again sends nothing again.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import httpx
 import psycopg
 from psycopg import Connection
 from psycopg.rows import DictRow, class_row
 from psycopg.sql import SQL
-from pydantic import BaseModel, ConfigDict
 from standardwebhooks import Webhook
 
 from domain.facts import Malformed
 from services.clock import Clock, SystemClock
-from services.hr.addresses import Inside, Target, looked_at, well_formed
+from services.door import key_encryption_key
+from services.hr.addresses import Inside, Target, looked_at
+from services.hr.subscribing import Secrets, Subscriber, subscribers
 from services.mail.outbox import Patience, connected
-from services.settings import Settings, secrets_folder, write_whole
+from services.settings import Settings
 
 POLL = 1.0
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 60.0
 ANSWER_WITHIN_SECONDS = 10.0
-SECRET_BYTES, SECRETS_AT_ONCE = 32, 2
 GONE, MOST_OF_AN_ANSWER = 410, 2_000
 TYPE_PREFIX, SPEC = "imprimatur.", "1.0"
 LOCK = "imprimatur webhooks"
@@ -78,76 +73,6 @@ HAS_OUTBOX = SQL("select to_regclass('views.hr_outbox') is not null as yes")
 NEWEST = SQL("select coalesce(max(log_position), 0) as newest from views.hr_outbox")
 
 log = logging.getLogger("imprimatur.webhooks")
-
-
-# subscribers
-
-
-class Subscriber(BaseModel):
-    """`secrets`: the newest first; while there are two, each delivery carries a signature by either. `since`: the log
-    position from which on it is told."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    url: str
-    secrets: tuple[str, ...]
-    since: int = 0
-
-    def shown(self) -> dict[str, Any]:
-        return {"id": self.id, "url": self.url, "since": self.since, "secrets": len(self.secrets)}
-
-
-class Subscribers:
-    """In one file of the installation's secrets."""
-
-    def __init__(self, data: Path, inside_too: bool = False) -> None:
-        self._file, self._inside_too = secrets_folder(data) / "webhooks.json", inside_too
-
-    def all(self) -> list[Subscriber]:
-        try:
-            return [Subscriber.model_validate(each) for each in json.loads(self._file.read_text(encoding="utf-8"))]
-        except FileNotFoundError:
-            return []
-
-    def add(self, url: str, since: int) -> Subscriber:
-        added = Subscriber(
-            id=uuid4().hex[:12], url=well_formed(url, self._inside_too), secrets=(a_secret(),), since=since
-        )
-        self._keep([*self.all(), added])
-        return added
-
-    def rotate(self, id_: str) -> Subscriber:
-        """A new secret; the one before it signs too, until the next rotation or `forget_old`."""
-        known = self.named(id_)
-        return self._replace(known.model_copy(update={"secrets": (a_secret(), *known.secrets)[:SECRETS_AT_ONCE]}))
-
-    def forget_old(self, id_: str) -> Subscriber:
-        known = self.named(id_)
-        return self._replace(known.model_copy(update={"secrets": known.secrets[:1]}))
-
-    def remove(self, id_: str) -> None:
-        self.named(id_)
-        self._keep([each for each in self.all() if each.id != id_])
-
-    def named(self, id_: str) -> Subscriber:
-        found = next((each for each in self.all() if each.id == id_), None)
-        if found is None:
-            known = ", ".join(each.id for each in self.all()) or "none yet: add one"
-            raise Malformed("subscriber", f"there is no subscriber {id_}", known)
-        return found
-
-    def _replace(self, changed: Subscriber) -> Subscriber:
-        self._keep([changed if each.id == changed.id else each for each in self.all()])
-        return changed
-
-    def _keep(self, subscribers: list[Subscriber]) -> None:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._file, json.dumps([each.model_dump() for each in subscribers]), mode=0o600)
-
-
-def a_secret() -> str:
-    return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 # one delivery
@@ -216,14 +141,14 @@ class Deliverer:
     def __init__(
         self,
         url: str,
-        subscribers: Subscribers,
+        secrets: Secrets,
         base_url: str,
         clock: Clock,
         inside_too: bool = False,
         patience: Patience | None = None,
         send_one: Send = send,
     ) -> None:
-        self._url, self._subscribers, self._base_url = url, subscribers, base_url.rstrip("/")
+        self._url, self._secrets, self._base_url = url, secrets, base_url.rstrip("/")
         self._clock, self._inside_too, self._send = clock, inside_too, send_one
         self._patience = patience or Patience(altogether=timedelta(days=3))
 
@@ -255,7 +180,7 @@ class Deliverer:
         if not conn.execute(HAS_OUTBOX).fetchall()[0]["yes"]:
             return 0
         conn.execute(DELIVERIES)
-        return sum(self._deliver_next(conn, each) for each in self._subscribers.all())
+        return sum(self._deliver_next(conn, each) for each in subscribers(conn, self._secrets))
 
     def _deliver_next(self, conn: Connection[DictRow], subscriber: Subscriber) -> bool:
         asked = {"subscriber": subscriber.id, "since": subscriber.since, "now": self._clock.now()}
@@ -268,6 +193,8 @@ class Deliverer:
 
     def _tried(self, subscriber: Subscriber, event: Waiting) -> str:
         """Nothing where it was taken; else what came in the way."""
+        if not subscriber.secrets:
+            return "its secret is not kept here: rotate it"
         try:
             target = looked_at(subscriber.url, self._inside_too)
             body = as_cloud_event(event, self._base_url)
@@ -319,7 +246,6 @@ def newest_position(url: str) -> int:
 
 
 def run_webhooks(settings: Settings, stop: Event) -> None:
-    subscribers = Subscribers(settings.data, settings.webhooks_inside)
-    Deliverer(
-        settings.projector_url, subscribers, settings.public_url, SystemClock(), settings.webhooks_inside
-    ).run(stop)
+    secrets = Secrets(settings.data, key_encryption_key(settings))
+    inside_too = settings.webhooks_inside
+    Deliverer(settings.projector_url, secrets, settings.public_url, SystemClock(), inside_too).run(stop)

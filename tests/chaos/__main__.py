@@ -17,7 +17,9 @@ from typing import Any
 
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
+from tests.chaos import hr_verdict
 from tests.chaos.diary import Diary
+from tests.chaos.hr import HrSystems
 from tests.chaos.killer import Killer
 from tests.chaos.running import NotRunningError, Running, running_system
 from tests.chaos.staff import Staff, StaffDesk
@@ -88,20 +90,24 @@ class Run:
         self.desk = StaffDesk(self.running, self.diary)
         self.staff = Staff(self.running, self.desk, self.diary, self.seed)
         # one more than is asked for: a kill may come between and take the answer itself
+        self.hr = HrSystems(self.running, self.staff, self.cases, self.seed)
         self.killer = Killer(self.running, self.diary, self.dice, self.kills, self.least_commits + (self.kills > 0))
+        await self.hr.register()
         self.started = time.monotonic()
-        verdict, hung = Verdict(), ""
+        verdict, of_hr, hung = Verdict(), hr_verdict.HrVerdict(), ""
         try:
             await self.watched(self.work())
+            of_hr = await hr_verdict.judged(self.hr)
             client, lost_answers = await self.desk.client(), self.running.lost_commit_answers()
             verdict = await judged(self.running.settings, client, self.diary, lost_answers)
         except (HungError, NotRunningError) as error:
             hung = str(error)
         finally:
+            await self.hr.http.aclose()
             self.desk.close()
             OUT.mkdir(parents=True, exist_ok=True)
             self.diary.write(OUT / "chaos-diary.jsonl")
-        return self.told(verdict, hung)
+        return self.told(verdict, of_hr, hung)
 
     async def work(self) -> None:
         paths = self.staff.paths(self.cases, self.dice)
@@ -121,6 +127,7 @@ class Run:
 
         async with asyncio.TaskGroup() as group:
             group.create_task(self.killer.run(self.may_kill))
+            group.create_task(self.hr.run(lambda: self.finished / self.cases))
             for nth, path in enumerate(paths):
                 group.create_task(one(nth, path))
 
@@ -142,8 +149,9 @@ class Run:
             while not doing.done():
                 await asyncio.wait({doing}, timeout=1)
                 now = time.monotonic()
-                if (self.diary.answers, self.finished) != answers:
-                    answers, since = (self.diary.answers, self.finished), now
+                come = (self.diary.answers + self.hr.diary.messages, self.finished)
+                if come != answers:
+                    answers, since = come, now
                 if now - told_at > 15:
                     told_at = now
                     self.progress()
@@ -161,23 +169,24 @@ class Run:
     def progress(self) -> None:
         print(
             f"  {time.monotonic() - self.started:4.0f} s: {self.finished} cases ended, {self.diary.answers} answers, "
-            f"{len(self.killer.done)} kills, {len(self.running.lost_commit_answers())} COMMIT answers lost",
+            f"{len(self.killer.done)} kills, {len(self.running.lost_commit_answers())} COMMIT answers lost, "
+            f"{self.hr.diary.messages} messages of HR",
             flush=True,
         )
 
     # -- the end
 
-    def told(self, verdict: Verdict, hung: str) -> int:
-        result = self.result(verdict, hung)
+    def told(self, verdict: Verdict, of_hr: hr_verdict.HrVerdict, hung: str) -> int:
+        result = self.result(verdict, of_hr, hung)
         (OUT / "chaos.json").write_text(json.dumps(result, indent=2) + "\n")
-        wrong = self.what_is_wrong(verdict, hung)
+        wrong = [*self.what_is_wrong(verdict, hung), *(f"HR: {each}" for each in of_hr.wrong[:SHOWN])]
         self.show(result, verdict)
         for line in wrong:
             print(f"WRONG: {line}")
         print("chaos: failed" if wrong else "chaos: passed", flush=True)
         return 1 if wrong else 0
 
-    def result(self, verdict: Verdict, hung: str) -> dict[str, Any]:
+    def result(self, verdict: Verdict, of_hr: hr_verdict.HrVerdict, hung: str) -> dict[str, Any]:
         kills = self.killer.done
         orphaned = [kill for kill in kills if kill.backends_orphaned]
         return {
@@ -188,6 +197,7 @@ class Run:
                 "clients_cancelled": self.staff.cancelled,
                 "client_processes_killed": self.staff.processes_killed,
                 "workflows_terminated": self.staff.terminated,
+                **self.hr.faults,
             },
             "kills": len(kills),
             "kills_with_commands_in_flight": self.killer.in_flight(),
@@ -207,6 +217,10 @@ class Run:
             "disagreeing": len(verdict.disagreeing),
             "unlike_expected": len(self.diary.unlike_expected) + len(self.failed),
             "answers_that_were_none": dict(self.diary.surprises),
+            "hr_messages": self.hr.diary.messages,
+            "hr_messages_set_aside": self.hr.diary.set_aside,
+            **of_hr.result(),
+            "hr_wrong": len(of_hr.wrong),
             "hung": hung,
             "seed": self.seed,
             "seconds": round(time.monotonic() - self.started, 1),

@@ -17,7 +17,7 @@ import psutil
 from tests.chaos.diary import Diary
 from tests.chaos.running import NotRunningError, Running
 
-TARGETS = ("worker", "postgres", "temporal", "projector")
+TARGETS = ("worker", "postgres", "temporal", "projector", "api")
 ANSWERS_BETWEEN_KILLS = 6
 CALM_WITHIN_SECONDS = 60.0
 IN_FLIGHT_WITHIN_SECONDS = 5.0

@@ -77,7 +77,7 @@ class Walk:
         self.staff, self.desk, self.diary, self.nth, self.dice = staff, staff.desk, staff.diary, nth, dice
         self.branch = dice.choice(BRANCHES)
         self.requester = f"p-bm-{self.branch}"
-        self.administrators = (dice.choice(COORDINATORS), self.requester)
+        self.administrators: tuple[str, ...] = (dice.choice(COORDINATORS), self.requester)
         self.case = ""
 
     # -- the paths

@@ -22,6 +22,7 @@ from domain.hr_feed import (
     stream_of,
     stream_of_resource,
 )
+from domain.policy_adoption import AdoptPolicy
 from domain.posting_rights import (
     AmendRequest,
     AskForChanges,
@@ -37,12 +38,25 @@ from domain.posting_rights import (
     WithdrawRequest,
 )
 from domain.staff_change import FollowStaffChange, ReportStaffChange, SeatAdministrator, change_of
-from tests.domain.house import CLERK, HELPDESK, MANAGER, MARKETING, OPERATOR, TIMER, YOUTH, House, sealed
+from domain.webhooks import EndSubscription, ForgetOldSecret, RotateSecret, Subscribe
+from tests.domain.house import (
+    CLERK,
+    DIRECTOR,
+    HELPDESK,
+    MANAGER,
+    MARKETING,
+    OPERATOR,
+    POLICY_TEXT,
+    TIMER,
+    YOUTH,
+    House,
+    sealed,
+)
 
 ACCOUNT = "account:facebook:durantreads"
 HOLDER = "p-bs-durant-2"
 OKTA = Actor(kind=ActorKind.HR_SYSTEM, id="okta")
-USER, GROUP = f"{1:032x}", f"{2:032x}"
+USER, GROUP, OTHER_USER, OTHER_GROUP = (f"{nth:032x}" for nth in range(1, 5))
 
 
 def case_of(process: str, nth: int) -> str:
@@ -157,12 +171,21 @@ def a_delegation_lapses(house: House) -> None:
 # ---- HR's systems
 
 
+def hr_is_told(house: House) -> None:
+    one, fingerprint = {"subscriber": "0123456789ab"}, "0" * 64
+    told = Subscribe(url="https://hr.example.org/hooks", key=fingerprint, since=1, **one)
+    for command in (told, RotateSecret(key="1" * 64, **one), ForgetOldSecret(**one), EndSubscription(**one)):
+        house.does(command, OPERATOR, "webhooks")
+
+
 def hr_feeds(house: House) -> None:
     okta = stream_of("okta")
     house.does(RegisterHrSystem(system="okta", token_sha256="0" * 64), OPERATOR, okta)
     okta_sends_users_and_groups(house)
     files_are_taken(house)
+    a_group_gives_a_role(house)
     house.does(RevokeHrToken(system="okta"), OPERATOR, okta)
+    hr_is_told(house)
 
 
 def okta_sends_users_and_groups(house: House) -> None:
@@ -196,3 +219,19 @@ def files_are_taken(house: House) -> None:
     house.does(file, OPERATOR, stream_of(file.system))
     mended = TakeSnapshot(feed_sha256="1" * 64, people=people)
     house.does(mended, OPERATOR, stream_of(mended.system))
+
+
+def a_group_gives_a_role(house: House) -> None:
+    """By a policy version that maps it."""
+    groups = '[groups."Staff"]\nroles = ["helpdesk"]\npositions = ["Library Clerk"]\n\n[places.hq]'
+    text = POLICY_TEXT.replace('version = "2026-1"', 'version = "2026-9"').replace("[places.hq]", groups)
+    house.hr_says(DIRECTOR, active=True)
+    house.does(AdoptPolicy(text=text), DIRECTOR, "policy_adoption")
+    said = Said(user_name="u3@example.org", position="Library Clerk", branch="durant")
+    user = StoreUser(system="okta", id=OTHER_USER, said=said, resource=sealed("resource"), expected=0)
+    house.does(user, OKTA, stream_of_resource("okta", OTHER_USER))
+    members = (OTHER_USER,)
+    group = StoreGroup(
+        system="okta", id=OTHER_GROUP, display_name="Staff", members=members, resource={}, expected=0
+    )
+    house.does(group, OKTA, stream_of_resource("okta", OTHER_GROUP))

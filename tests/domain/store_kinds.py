@@ -38,6 +38,7 @@ from domain.facts import (
     Fact,
     Message,
 )
+from domain.founding import BeginFollowingStaff
 from domain.opening_hours import BranchClosed, CloseBranch, LiftClosure
 from domain.waiting import Reconsider
 from tests.domain.house import (
@@ -108,6 +109,7 @@ def another_case(nth: int) -> str:
 def a_life() -> House:
     """Every kind of fact of every process, by the commands that make them."""
     house = founded()
+    house.does(BeginFollowingStaff(), TIMER, "founding")
     the_staff_changes(house)
     the_house_closes(house)
     someone_stands_in(house)

@@ -922,3 +922,13 @@ def test_a_person_from_another_feed_counts_like_any_other() -> None:
     )  # fmt: skip
     assert house.refuses(a_request(), "p-new").because == "p-new is not an active employee"
     assert house.comes(at("2026-03-03T06:00")).does(a_request(), "p-new")
+
+
+def test_a_requester_who_is_back_before_anyone_looked_has_to_ask_again() -> None:
+    house = founded().requested().passes(minutes=1).leaves(MANAGER)
+    house.hr_says(MANAGER, active=True)
+    (withdrawn,) = house.reconsiders()
+    assert (type(withdrawn), getattr(withdrawn, "cause", "")) == (
+        RequestWithdrawn, "the requester left the library's service"
+    )  # fmt: skip
+    assert house.passes(minutes=1).requested(case=OTHER_CASE).reconsiders(OTHER_CASE) == []

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.directory import Person, PersonChanged, PersonJoined, PersonLeft, PersonMoved, PersonReturned
+from domain.delegation import Delegate, DelegationLapsed
+from domain.directory import (
+    Person,
+    PersonChanged,
+    PersonJoined,
+    PersonLeft,
+    PersonMoved,
+    PersonReturned,
+    PersonRolesChanged,
+)
 from domain.facts import Actor, ActorKind, Fact, Refused
 from domain.hr_feed import (
     STAFF_FILE,
     AssignPeople,
+    DeleteGroup,
     DeleteUser,
     GroupDeleted,
     GroupStored,
@@ -39,6 +50,7 @@ from domain.hr_feed import (
 )
 from domain.policy import PolicyError, parse_policy, policy_hash
 from domain.policy_adoption import PolicyAdopted
+from domain.staff_change import Change, change_of
 from tests.domain.world import MONDAY, World, sealed, the_staff
 from tests.system import POLICY
 
@@ -292,12 +304,63 @@ def test_a_group_gives_a_mapped_role_to_the_positions_named_and_to_no_other(feed
     feeds.sends(1, employee_number="E1", position="Information Technology Technician", branch="hq")
     feeds.sends(2, employee_number="E2", position="Library Clerk")
     feeds.sends(3, employee_number="E3", position="Information Technology Technician", branch="Atlantis")
-    assert kinds(feeds.puts_in_group("online  HELPDESK", 1, 2, 3)) == [GroupStored]
+    assert kinds(feeds.puts_in_group("online  HELPDESK", 1, 2, 3)) == [GroupStored, PersonRolesChanged]
     assert feeds.roles("E1") == {"headquarters_staff", "helpdesk"}
     assert feeds.roles("E2") == {"branch_staff"}
     assert feeds.roles("E3") == set()
     feeds.puts_in_group("Online Helpdesk", 2)
     assert feeds.roles("E1") == {"headquarters_staff"}
+
+
+def role_change(fact: Fact) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    assert isinstance(fact, PersonRolesChanged)
+    return fact.person.id, tuple(map(str, fact.gained)), tuple(map(str, fact.lost))
+
+
+def test_a_role_that_a_group_gives_or_takes_is_a_change_of_that_person(feeds: Feeds) -> None:
+    feeds.adopts_groups()
+    for nth in (1, 2):
+        feeds.sends(nth, employee_number=f"E{nth}", position="Information Technology Technician", branch="hq")
+    _, gained = feeds.puts_in_group("Online Helpdesk", 1)
+    assert role_change(gained) == ("E1", ("helpdesk",), ())
+    assert isinstance(gained, PersonRolesChanged)
+    assert change_of(gained) is Change.ROLES
+    _, lost, instead = feeds.puts_in_group("Online Helpdesk", 2)
+    assert (role_change(lost), role_change(instead)) == (("E1", (), ("helpdesk",)), ("E2", ("helpdesk",), ()))
+    _, renamed = feeds.puts_in_group("Readers", 2)
+    assert role_change(renamed) == ("E2", (), ("helpdesk",))
+    assert kinds(feeds.puts_in_group("Readers", 1, 2)) == [GroupStored]
+
+
+def test_a_deleted_group_takes_its_roles_along(feeds: Feeds) -> None:
+    feeds.adopts_groups()
+    feeds.sends(1, employee_number="E1", position="Information Technology Technician", branch="hq")
+    feeds.puts_in_group("Online Helpdesk", 1)
+    version = feeds.register.hr.resources["okta", an_id(999)].version
+    gone = DeleteGroup(system="okta", id=an_id(999), expected=version)
+    _, lost = feeds.does(stream_of_resource("okta", an_id(999)), gone, OKTA)
+    assert role_change(lost) == ("E1", (), ("helpdesk",))
+
+
+def test_what_a_role_by_a_group_gave_away_ends_with_it(feeds: Feeds) -> None:
+    feeds.adopts_groups()
+    feeds.sends(1, employee_number="E1", position="Information Technology Technician", branch="hq")
+    feeds.puts_in_group("Online Helpdesk", 1)
+    until = feeds.at + timedelta(days=9)
+    given = Delegate(to="p-ysc", processes=("*",), since=feeds.at, until=until, reason=sealed())
+    feeds.says("E1", given, "delegation")
+    feeds.puts_in_group("Online Helpdesk")
+    feeds.puts_in_group("Online Helpdesk", 1)
+    assert kinds(feeds.looks_again("delegation")) == [DelegationLapsed]
+
+
+def test_a_role_by_a_group_counts_from_when_its_system_s_word_does(feeds: Feeds) -> None:
+    feeds.adopts_groups()
+    feeds.sends(1, employee_number="p-hq-it")
+    feeds.puts_in_group("Online Helpdesk", 1)
+    taken = AssignPeople(system="okta", people=("p-hq-it",))
+    assert PersonRolesChanged in kinds(feeds.does(stream_of("okta"), taken, OPERATOR))
+    assert "helpdesk" not in feeds.roles("p-hq-it")  # okta says that they are a clerk
 
 
 def test_a_group_speaks_only_for_its_own_system_s_people(feeds: Feeds) -> None:

@@ -343,7 +343,12 @@ def test_a_rehired_holder_has_no_old_right(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("away", "back"), [({"active": False}, {"active": True}), ({"branch": "west"}, {"branch": "durant"})]
+    ("away", "back"),
+    [
+        ({"active": False}, {"active": True}),
+        ({"branch": "west"}, {"branch": "durant"}),
+        ({"position": "Branch Manager"}, {"position": "Library Clerk"}),
+    ],
 )
 def test_a_holder_who_is_back_before_anyone_looked_has_no_right_either(
     world: World, away: dict[str, Any], back: dict[str, Any]
@@ -352,6 +357,26 @@ def test_a_holder_who_is_back_before_anyone_looked_has_no_right_either(
     world.hr_says(HOLDER, **away)
     world.hr_says(HOLDER, **back)
     assert names(world.looks_again(CASE)) == ["RightsLapsed"]
+
+
+def test_a_position_that_gives_no_role_to_post_by_leaves_the_right_alone_though_it_was_held_for_a_moment(
+    world: World,
+) -> None:
+    granted(world)
+    world.hr_says(HOLDER, position="Library Clerk")
+    world.hr_says(HOLDER, position="Library Assistant")
+    assert world.looks_again(CASE) == ()
+
+
+def test_a_requester_who_is_back_before_anyone_looked_has_to_ask_again(world: World) -> None:
+    asks(world)
+    world.at += timedelta(minutes=1)
+    world.hr_says(HOLDER, active=False)
+    world.hr_says(HOLDER, active=True)
+    assert names(world.looks_again(CASE)) == ["RequestWithdrawn"]
+    world.at += timedelta(minutes=1)
+    asks(world, case=OTHER)
+    assert world.looks_again(OTHER) == ()
 
 
 def test_a_right_over_closed_accounts_alone_lapses(world: World) -> None:

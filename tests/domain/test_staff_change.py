@@ -10,6 +10,8 @@ import pytest
 from domain.delegation import Delegate
 from domain.directory import OfPerson
 from domain.facts import Refused
+from domain.policy import policy_hash
+from domain.policy_adoption import PolicyAdopted
 from domain.staff_change import (
     Change,
     Consequence,
@@ -21,7 +23,8 @@ from domain.staff_change import (
     change_of,
 )
 from domain.waiting import LetTimePass
-from tests.domain.world import DURANT, TIMER, WEST, World, names, sealed
+from tests.domain.world import DURANT, MONDAY, TIMER, WEST, World, names, sealed
+from tests.system import POLICY
 
 MANAGER, COORDINATOR, OTHER_COORDINATOR = "p-bm-durant", "p-mac", "p-ysc"
 
@@ -62,10 +65,20 @@ def test_a_leavers_seat_is_vacated_credentials_are_listed_and_the_breach_opens_a
     assert account
     assert account.administrators == (COORDINATOR,)
     report = reports(world, case)
+    assert report.also_to == ("human.resources@example.org",)
     assert (report.told, report.seats_vacated, report.credentials, report.remedies) == (
         ("p-ed",), (DURANT,), (DURANT,), (DURANT,)
     )  # fmt: skip
     assert world.state(case).stage is Stage.REMEDY
+
+
+def test_hr_without_an_address_gets_no_letter(world: World) -> None:
+    text = POLICY.read_text(encoding="utf-8")
+    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("hr_email"))
+    fact = PolicyAdopted(version="2026-2", effective=MONDAY.date(), sha256=policy_hash(text), text=text)
+    world.record("policy_adoption", [fact])
+    case, _ = follows(world, MANAGER, active=False)
+    assert reports(world, case).also_to == ()
 
 
 def test_hr_is_never_held_up_by_a_breach(world: World) -> None:
@@ -229,4 +242,43 @@ def test_a_leavers_delegations_lapse_given_and_taken(world: World) -> None:
     world.hr_says(MANAGER, active=False)
     assert names(world.looks_again("delegation")) == ["DelegationLapsed", "DelegationLapsed"]
     assert [each.to for each in world.library().delegations()] == ["p-ysc"]
+    assert world.looks_again("delegation") == ()
+
+
+def who_stand_in(world: World) -> list[str]:
+    return [each.to for each in world.library().delegations() if not world.library().left_behind(each.delegation)]
+
+
+@pytest.mark.parametrize("changed", [{"branch": "west"}, {"position": "Library Clerk"}, {"active": False}])
+@pytest.mark.parametrize("back", [False, True])
+def test_what_a_mover_gave_ends_with_the_place_or_role_it_rested_on_though_they_be_back_by_now(
+    world: World, changed: dict[str, Any], back: bool
+) -> None:
+    window = {"since": world.at, "until": world.at + timedelta(days=9)}
+    before = world.register.people[MANAGER]
+    world.says(MANAGER, Delegate(to="p-bs-durant-1", processes=("*",), reason=sealed(), **window), "delegation")
+    world.says("p-ed", Delegate(to="p-ysc", processes=("*",), reason=sealed(), **window), "delegation")
+    world.hr_says(MANAGER, **changed)
+    if back:
+        world.hr_says(MANAGER, **{name: getattr(before, name) for name in changed})
+    assert who_stand_in(world) == ["p-ysc"]
+    assert world.library().stands_in_for("p-bs-durant-1", "posting_rights_branch") == ()
+    (lapsed,) = world.looks_again("delegation")
+    assert (type(lapsed).__name__, getattr(lapsed, "left", "")) == ("DelegationLapsed", MANAGER)
+    assert world.looks_again("delegation") == ()
+
+
+@pytest.mark.parametrize("changed", [{"name": "Another"}, {"position": "Librarian/Branch Manager"}, {"hours": "Mon"}])
+def test_who_keeps_place_and_roles_keeps_what_they_gave(world: World, changed: dict[str, Any]) -> None:
+    window = {"since": world.at, "until": world.at + timedelta(days=9)}
+    world.says(MANAGER, Delegate(to="p-bs-durant-1", processes=("*",), reason=sealed(), **window), "delegation")
+    world.hr_says(MANAGER, **changed)
+    assert world.looks_again("delegation") == ()
+    assert who_stand_in(world) == ["p-bs-durant-1"]
+
+
+def test_a_delegate_who_moves_still_stands_in_for_whoever_asked_them(world: World) -> None:
+    window = {"since": world.at, "until": world.at + timedelta(days=9)}
+    world.says(MANAGER, Delegate(to="p-bs-durant-1", processes=("*",), reason=sealed(), **window), "delegation")
+    world.hr_says("p-bs-durant-1", branch="west")
     assert world.looks_again("delegation") == ()

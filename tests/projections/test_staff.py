@@ -71,12 +71,17 @@ def test_a_remedy_waits_in_the_coordinators_inboxes(url: str) -> None:
     assert {each["person"] for each in found} == {"p-mac", "p-ysc"}
 
 
-def test_one_letter_reports_a_change_to_whoever_runs_the_branch(url: str) -> None:
-    outbox = rows(url, "outbox_t", "log_position")
-    letters = [each for each in outbox if each["kind"] == "staff_change.StaffChangeReported"]
+def test_one_letter_reports_a_change_to_whoever_runs_the_branch_and_the_same_to_hr(url: str) -> None:
+    outbox = rows(url, "outbox_t", "log_position", "to_address")
+    both = [each for each in outbox if each["kind"] == "staff_change.StaffChangeReported"]
+    letters = [each for each in both if each["person"] != "-"]
+    to_hr = [each for each in both if each["person"] == "-"]
     assert [(each["person"], each["to_address"].partition("@")[0]) for each in letters] == [
         ("p-bm-west", "branch.manager.west"), ("p-ed", "executive.director")
     ]  # fmt: skip
+    assert {each["to_address"] for each in to_hr} == {"human.resources@example.org"}
+    assert [each["body"] for each in to_hr] == [each["body"] for each in letters]
+    assert len({each["message_id"] for each in both}) == len(both)
     assert "RightsLapsed" in letters[0]["body"]
     assert "Change the credentials of account:facebook:goodmanlibrary" in letters[1]["body"]
 

@@ -15,7 +15,8 @@ from domain.posting_rights import (
     SuspendRights,
 )
 from domain.staff_change import SeatAdministrator
-from services.staff import CHANGES, StaffActivities, follow, rows_of
+from services.staff import StaffActivities, rows_of
+from services.staff_follower import CHANGES, follow
 from tests.projections.history import Life
 from tests.system import sealed
 from workflows.messages import Ask

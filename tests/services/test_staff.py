@@ -10,15 +10,22 @@ from uuid import uuid4
 import pytest
 
 from domain.delegation import Delegate
+from domain.directory import ImportStaff
 from domain.facts import Actor, ActorKind, Channel, Malformed
+from domain.founding import FoundSystem
+from domain.opening_hours import AdoptCalendar
+from domain.policy import parse_policy
+from domain.policy_adoption import AdoptPolicy
 from domain.posting_rights import RequestRights
 from services.embedded_postgresql import EmbeddedPostgreSQL
-from services.ledger import SYSTEM, Sender
-from services.staff import OpenCases, orphans, preview
+from services.hr.csv_feed import read_feed
+from services.ledger import SYSTEM, Sender, operator
+from services.staff import OpenCases, orphans, preview, rows_of
+from services.staff_follower import CHANGES, since_when
 from tests.fresh import fresh_database
 from tests.projections.history import Life, a_life
 from tests.services.rights import HOLDER, MANAGER, asked, carried_out, followed, granted, state
-from tests.system import sealed
+from tests.system import POLICY, STAFF, Office, sealed
 
 ACCOUNT = "account:facebook:durantlibrary"
 
@@ -55,6 +62,34 @@ def test_every_change_is_followed_once_and_none_that_does_not_matter(life: Life)
     done = life.office.ledger.recorder.max_notification_id()
     carried_out(life, case)
     assert (before, done) == (before, life.office.ledger.recorder.max_notification_id())
+
+
+def test_a_log_older_than_the_following_begins_it_once_and_opens_no_case_for_what_is_past(
+    server: EmbeddedPostgreSQL,
+) -> None:
+    """Founded as it was before: without the word that changes are followed."""
+    with fresh_database(server) as database:
+        life = Life(Office(database))
+        ledger, policy = life.office.ledger, parse_policy(POLICY.read_text(), "policy")
+        people = read_feed(STAFF.read_bytes(), policy).people
+        for stream, command in (
+            ("policy_adoption", AdoptPolicy(text=POLICY.read_text())),
+            ("opening_hours", AdoptCalendar(calendar=policy.calendar)),
+            ("directory", ImportStaff(feed_sha256="0" * 64, people=people)),
+            ("founding", FoundSystem(installation="A library", policy_sha256="0" * 64, door_key="AA")),
+        ):
+            assert ledger.submit_own(command, stream, operator("root"), str(uuid4())).facts
+        life.hr_says(HOLDER, active=False)
+        since = since_when(ledger)
+        life.hr_says("p-bs-durant-2", active=False)
+        assert since_when(ledger) == since
+        found = rows_of(ledger.recorder, CHANGES, (since, "staff_change"))
+        assert [each.envelope.fact["person"]["id"] for each in found] == ["p-bs-durant-2"]
+        life.office.close()
+
+
+def test_a_new_log_follows_every_change_from_its_founding_on(life: Life) -> None:
+    assert since_when(life.office.ledger) == 0
 
 
 def test_a_leaver_keeps_nothing_and_one_report_says_so(life: Life) -> None:

@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from domain.facts import Malformed
+from domain.facts import ActorKind, Malformed
 from domain.posting_rights import ReinstateRights, SuspendRights
 from projections.hr_outbox import HrOutbox
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.hr.addresses import Inside, Target, is_inside, looked_at, well_formed
-from services.hr.webhooks import Deliverer, Subscribers, dead_letters, newest_position, replay, send
+from services.hr.subscribing import Secrets, Subscriber, end, forget_old, open_ones, rotate, subscribe
+from services.hr.webhooks import Deliverer, dead_letters, newest_position, replay, send
 from services.mail.outbox import Patience, connected
+from services.seal import KeyEncryptionKey
 from tests.fresh import fresh_database
 from tests.projections.history import Life, a_life, with_a_restart_after_each
 from tests.services.rights import HOLDER, MANAGER, granted, state
@@ -54,12 +56,19 @@ class Told:
     def __init__(self, life: Life, url: str, folder: Path) -> None:
         self.life, self.url, self.taker = life, url, Taker()
         self.clock = SetClock(datetime.now(UTC))
-        self.subscribers = Subscribers(folder, inside_too=True)
-        self.subscriber = self.subscribers.add("http://localhost:9/hooks", since=0)
+        self.ledger, self.secrets = life.office.ledger, Secrets(folder, KeyEncryptionKey(b"k" * 32))
+        self.subscriber = self.subscribed("http://localhost:9/hooks", 0)
         patience = Patience(timedelta(seconds=30), timedelta(hours=1), timedelta(days=3))
         self.deliverer = Deliverer(
-            url, self.subscribers, SITE, self.clock, inside_too=True, patience=patience, send_one=self.taker
+            url, self.secrets, SITE, self.clock, inside_too=True, patience=patience, send_one=self.taker
         )
+
+    def subscribed(self, url: str, since: int) -> Subscriber:
+        return subscribe(self.ledger, self.secrets, url, since, inside_too=True)
+
+    def end_all(self) -> None:
+        for each in open_ones(self.ledger).open:
+            end(self.ledger, self.secrets, each.id)
 
     def deliver(self, times: int = 20) -> int:
         with connected(self.url) as conn:
@@ -84,8 +93,10 @@ def outbox(server: EmbeddedPostgreSQL) -> Iterator[tuple[Life, str]]:
 
 
 @pytest.fixture
-def told(outbox: tuple[Life, str], tmp_path: Path) -> Told:
-    return Told(*outbox, tmp_path)
+def told(outbox: tuple[Life, str], tmp_path: Path) -> Iterator[Told]:
+    told = Told(*outbox, tmp_path)
+    yield told
+    told.end_all()
 
 
 def test_each_event_is_told_once_as_a_signed_cloud_event_with_ids_and_no_more(told: Told) -> None:
@@ -165,7 +176,7 @@ def test_the_outbox_made_again_tells_nothing_again(told: Told) -> None:
 
 
 def test_a_new_subscriber_is_told_from_then_on(told: Told) -> None:
-    late = told.subscribers.add("http://localhost:9/other", since=newest_position(told.url))
+    late = told.subscribed("http://localhost:9/other", newest_position(told.url))
     told.deliver()
     case = next(each["case_id"] for each in rows(told.url) if each["person"] == HOLDER)
     told.life.says(MANAGER, SuspendRights(reason=sealed()), case)
@@ -185,12 +196,12 @@ def rows(url: str) -> list[dict[str, Any]]:
 
 def test_while_a_secret_is_rotated_both_verify_and_then_the_new_one_alone(told: Told) -> None:
     old = told.subscriber.secrets[0]
-    new = told.subscribers.rotate(told.subscriber.id).secrets[0]
+    new = rotate(told.ledger, told.secrets, told.subscriber.id).secrets[0]
     told.deliver(1)
     headers, body = told.taker.got[-1]
     for secret in (old, new):
         Webhook(secret).verify(body, headers)
-    told.subscribers.forget_old(told.subscriber.id)
+    forget_old(told.ledger, told.secrets, told.subscriber.id)
     told.deliver(1)
     headers, body = told.taker.got[-1]
     Webhook(new).verify(body, headers)
@@ -198,10 +209,38 @@ def test_while_a_secret_is_rotated_both_verify_and_then_the_new_one_alone(told: 
         Webhook(old).verify(body, headers)
 
 
-def test_secrets_are_for_their_owner_alone_and_are_not_shown(told: Told, tmp_path: Path) -> None:
+def test_secrets_are_for_their_owner_alone_wrapped_and_never_in_the_log(told: Told, tmp_path: Path) -> None:
     file = tmp_path / "secrets" / "webhooks.json"
     assert oct(file.stat().st_mode)[-3:] == "600"
-    assert "whsec" not in json.dumps([each.shown() for each in told.subscribers.all()])
+    secret = told.subscriber.secrets[0].removeprefix("whsec_")
+    assert secret not in file.read_text()
+    assert all(secret.encode() not in bytes(row.state) for row in told.ledger.recorder.stream_after("webhooks", 0))
+    assert secret not in json.dumps(told.subscriber.shown())
+
+
+def test_who_is_told_and_by_which_secret_stands_in_the_log(told: Told) -> None:
+    before = told.ledger.state("webhooks").position
+    rotate(told.ledger, told.secrets, told.subscriber.id)
+    forget_old(told.ledger, told.secrets, told.subscriber.id)
+    end(told.ledger, told.secrets, told.subscriber.id)
+    facts = told.ledger.facts_after("webhooks", before)
+    assert [each.envelope.kind.partition(".")[2] for each in facts] == [
+        "SecretsChanged", "SecretsChanged", "SubscriptionEnded"
+    ]  # fmt: skip
+    assert {each.envelope.actor.kind for each in facts} == {ActorKind.OPERATOR}
+    assert told.deliver() == 0
+    with pytest.raises(Malformed, match="there is no subscriber"):
+        rotate(told.ledger, told.secrets, told.subscriber.id)
+
+
+def test_a_subscriber_whose_secret_is_lost_is_told_nothing_unsigned(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "secrets" / "webhooks.json").unlink()
+    told.deliver(1)
+    assert told.taker.got == []
+    rotate(told.ledger, told.secrets, told.subscriber.id)
+    told.clock.passes(minutes=1)
+    told.deliver(1)
+    assert len(told.taker.got) > 0
 
 
 def test_it_goes_over_a_real_connection_and_follows_no_redirect(told: Told) -> None:
@@ -276,19 +315,13 @@ def test_an_address_that_is_none_is_malformed(url: str) -> None:
         well_formed(url, inside_too=False)
 
 
-def test_nobody_is_told_inside_and_it_is_said_why(outbox: tuple[Life, str], tmp_path: Path) -> None:
-    told = Told(*outbox, tmp_path)
-    strict = Deliverer(told.url, Strict(tmp_path), SITE, told.clock, inside_too=False, send_one=told.taker)
+def test_nobody_is_told_inside_and_it_is_said_why(told: Told) -> None:
+    told.end_all()
+    inside = told.subscribed("https://localhost/x", 0)
+    strict = Deliverer(told.url, told.secrets, SITE, told.clock, inside_too=False, send_one=told.taker)
     with connected(told.url) as conn:
         strict.deliver_one_each(conn)
-        code = conn.execute("select code from views.webhook_deliveries where subscriber = 'strict'").fetchall()
+        query = "select code from views.webhook_deliveries where subscriber = %s"
+        code = conn.execute(query, (inside.id,)).fetchall()
     assert told.taker.got == []
     assert code == [{"code": "localhost leads inside"}]
-
-
-class Strict(Subscribers):
-    def all(self) -> list[Any]:
-        (one,) = super().all()
-        return [one.model_copy(update={"id": "strict", "url": "https://localhost/x"})]
-
-

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
+from uuid import uuid4, uuid5
 
 from domain.posting_rights import GrantRights
-from domain.staff_change import SeatAdministrator
-from services.staff import StaffFollower, orphans
+from domain.staff_change import Change, FollowStaffChange, SeatAdministrator
+from services.ledger import EVENT_IDS, SYSTEM
+from services.staff import orphans
+from services.staff_follower import StaffFollower
 from tests.projections.history import Life
 from tests.services.rights import HOLDER, MANAGER, asked, state
 from tests.workflows.running import Requested, Running
@@ -25,6 +29,31 @@ async def hr_says(running: Running, person: str, **changed: Any) -> Requested:
     changes = [each.envelope for each in recorded if not each.envelope.kind.endswith("StaffImported")]
     case = f"staff_change-{changes[-1].event_id}"
     return running.follows(case)
+
+
+async def changes_of(running: Running, *people: str) -> list[str]:
+    """The cases of what HR says of these people, by the order of its events; nothing is followed yet."""
+    life = Life(running.office)
+    answers = [await asyncio.to_thread(partial(life.hr_says, each, branch="west")) for each in people]
+    return [f"staff_change-{answer.facts[0].envelope.event_id}" for answer in answers]
+
+
+async def test_a_change_that_cannot_be_followed_keeps_no_other_waiting_and_is_tried_again(alone: Running) -> None:
+    first, other = await changes_of(alone, "p-bs-durant-2", "p-bs-goodman-1")
+    ledger = alone.office.ledger
+    # somebody else's command has its id, and so it is refused each time
+    taken = FollowStaffChange(person="p-bs-durant-2", change=Change.LEFT, event="x", log_position=1)
+    id_ = str(uuid5(EVENT_IDS, f"{first}/follow"))
+    await asyncio.to_thread(ledger.submit_own, taken, f"staff_change-{uuid4()}", SYSTEM, id_)
+    follower = StaffFollower(alone.client, ledger, alone.queue)
+    for _ in range(2):
+        await follower.one_pass()
+        assert list(follower.left_over) == [first.partition("-")[2]]
+    await alone.follows(other).handle.result()
+    assert (await asyncio.to_thread(ledger.state, first)).position == 0
+    later = (await changes_of(alone, "p-bs-lexington-1"))[0]
+    await follower.one_pass()
+    await alone.follows(later).handle.result()
 
 
 async def test_a_leavers_right_ends_and_the_workflow_with_it(alone: Running) -> None:
