@@ -22,6 +22,8 @@ from pydantic import ValidationError
 from domain.facts import Channel, Malformed, Refused
 from domain.policy import PolicyError, parse_policy, policy_hash
 from services import show
+from services.audit.export_command import add_export_command
+from services.audit.proof_commands import add_proof_commands
 from services.credentials import Unproven
 from services.desk import Caller, Desk, Unreachable
 from services.embedded_process import EmbeddedError
@@ -751,16 +753,22 @@ def audit_trail(
     running(as_json, do)
 
 
-@audit_app.command("verify")
-def audit_verify(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-    """Read every stored event again: streams without gaps, columns as the bytes say, ids that occur once."""
-
+def tell_of_the_proofs(
+    as_json: bool,
+    data: Path,
+    question: Callable[[Settings], Any],
+    text: Callable[[Any], str],
+    is_wrong: Callable[[Any], bool],
+) -> NoReturn:
     def do() -> None:
-        session = Session(as_json, data)
-        found = session.ask(lambda desk: desk.verify())
-        session.tell(found, show.verified(found), DONE if not found["findings"] else WRONG)
+        answer = question(settings_of(data))
+        Session(as_json, data).tell(answer, text(answer), WRONG if is_wrong(answer) else DONE)
 
     running(as_json, do)
+
+
+add_proof_commands(audit_app, tell_of_the_proofs)
+add_export_command(audit_app, tell_of_the_proofs, moment)
 
 
 @audit_app.command("replay")

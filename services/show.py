@@ -231,7 +231,8 @@ def trail(events: list[dict[str, Any]]) -> str:
 
 def verified(found: dict[str, Any]) -> str:
     if not found["findings"]:
-        return f"{found['events']} events in {found['streams']} streams: complete, in order, columns as stored"
+        whole = f"{found['events']} events in {found['streams']} streams: complete, in order, columns as stored"
+        return f"{whole}; {found['signed']} of them under checkpoints, which all agree"
     return "\n".join(f"{each['where']}: {each['what']}" for each in found["findings"])
 
 

@@ -459,12 +459,6 @@ class Check:
         raw = self._read(CHECKPOINT)
         self._found = Checkpoint.opened(raw, self._key)
         self._checkpoint_note = raw
-        note = Note.of_text(as_text(raw))
-        for witness in self._witnesses:
-            if not note.is_signed_by(witness):
-                self._wrong(CHECKPOINT, f"the witness {witness.name} has not signed it")
-            else:
-                self.proven.append(f"the checkpoint was cosigned by the witness {witness.name}")
 
     def _chain(self) -> None:
         sizes = sorted(int(found[1]) for name in self._names if (found := CHAIN_FILE.fullmatch(name)))
@@ -476,6 +470,15 @@ class Check:
             proof = [decoded(line) for line in as_text(self._read(name)).splitlines()]
             self._in_order(name, partial(must_be_consistent, old, new, proof))
         self.proven.append(f"{len(chain)} checkpoint(s), each consistent with the next")
+        for witness in self._witnesses:
+            self._in_order(f"witness {witness.name}", partial(self._cosigned, witness, sizes))
+
+    def _cosigned(self, witness: PublicKey, sizes: list[int]) -> None:
+        notes = {size: Note.of_text(as_text(self._read(f"chain/{size:012}.checkpoint"))) for size in sizes}
+        good = [size for size, note in notes.items() if note.is_signed_by(witness)]
+        if not good:
+            raise Broken("it has signed no checkpoint in here")
+        self.proven.append(f"the witness {witness.name} cosigned the checkpoint of {max(good)} events")
 
     def _link(self, size: int) -> Checkpoint:
         found = Checkpoint.opened(self._read(f"chain/{size:012}.checkpoint"), self._key)

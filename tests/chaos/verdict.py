@@ -14,8 +14,8 @@ from psycopg.rows import dict_row
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from services.audit.installation import verify_installation
 from services.audit.replay import replay
-from services.audit.verify import verify
 from services.projector import PROJECTIONS
 from services.settings import Settings
 from services.views import Views
@@ -287,7 +287,7 @@ async def unlike_in_temporal(client: Client, case: str, stage: str, position: in
 
 
 def compare_with_checks(settings: Settings, verdict: Verdict) -> None:
-    found = verify(settings.reader_url)
+    found = verify_installation(settings)
     verdict.disagreeing += [f"verify: {each['where']}: {each['what']}" for each in found["findings"]]
     for each in replay(settings.projector_url)["projections"]:
         verdict.disagreeing += [f"projection {each['name']}: {difference}" for difference in each["differences"][:5]]
