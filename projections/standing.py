@@ -62,8 +62,8 @@ class Standing(Projection):
     name = "standing"
     tables: ClassVar[dict[str, LiteralString]] = {
         "standing": """
-            what text not null, key text not null, stream text not null, process text not null, account text not null,
-            since bigint not null, until bigint"""
+            key text not null, since bigint not null, until bigint, what text not null, stream text not null,
+            process text not null, account text not null, primary key (since, what, key)"""
     }
     indexes = (
         ("standing", "using gist (int8range(since, until))"),

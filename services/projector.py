@@ -32,6 +32,7 @@ from projections.projection import SCHEMA, Logged, Projection
 from projections.remedies import Remedies
 from projections.rights import RightsRoster
 from projections.staff_directory import StaffDirectory
+from projections.standing import Standing
 from services.audit.notary import run_notary
 from services.hr.webhooks import run_webhooks
 from services.mail.outbox import DELIVERIES, run_mailer
@@ -47,6 +48,7 @@ PROJECTIONS: tuple[type[Projection], ...] = (
     RightsRoster,
     Remedies,
     StaffDirectory,
+    Standing,
 )
 CHANNEL = "ledger_events"
 PAGE = 500

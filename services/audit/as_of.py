@@ -39,8 +39,8 @@ from services.ledger import recorded_from, stem_of
 from services.recorder import Row
 
 EVENTS = "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
-OF_STREAMS = SQL(EVENTS + "where originator_id = any (%s) and notification_id <= %s order by notification_id")  # type: ignore[arg-type]
-AT_POSITIONS = SQL(EVENTS + "where notification_id = any (%s) order by notification_id")  # type: ignore[arg-type]
+OF_STREAMS = SQL(EVENTS + "where originator_id = any (%s) and notification_id <= %s order by notification_id")
+AT_POSITIONS = SQL(EVENTS + "where notification_id = any (%s) order by notification_id")
 REGISTERS = ("cases", "tasks", "accounts", "rights", "delegations", "people", "policies")
 PLUMBING = ("position", "log_position", "updated_at")
 OF_THE_ROW = ("case", "position", "policy")
