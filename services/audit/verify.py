@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from json.encoder import encode_basestring as quoted
 from typing import Any
@@ -19,6 +21,7 @@ import orjson
 import psycopg
 from psycopg import Connection
 from psycopg.rows import tuple_row
+from psycopg.sql import SQL
 from pydantic import ValidationError
 
 from domain.facts import Envelope, Malformed, load_fact
@@ -33,14 +36,19 @@ from services.audit.tree import WIDTH
 # whole tiles, so that a page begins where a tile does
 PAGE = 8 * WIDTH
 FINDINGS_MOST = 1_000
-COLUMNS = (
+TEXTS = (
     "event_id", "actor", "on_behalf_of", "role", "place", "channel", "command_id", "cause", "correlation", "policy",
-    "read_up_to", "clauses", "shared", "at", "occurred_at",
 )  # fmt: skip
+OTHERS = ("read_up_to", "clauses", "shared", "at", "occurred_at")
+COLUMNS = (*TEXTS, *OTHERS)
 OWN = 6
+BETWEEN = "\x1f"
+# the texts as one: they are compared as one, and told apart only where they differ
 READ = """
-    select originator_id, originator_version, topic, state, notification_id, recorded_at, event_id, actor, on_behalf_of,
-        role, place, channel, command_id, cause, correlation, policy, read_up_to, clauses, shared, at, occurred_at
+    select originator_id, originator_version, topic, state, notification_id, recorded_at,
+        concat_ws(E'\\x1f', event_id, actor, on_behalf_of, role, place, channel, command_id, cause, correlation,
+            policy),
+        read_up_to, clauses, shared, at, occurred_at
     from ledger.events where notification_id > %s order by notification_id limit %s"""
 LEAVES = (
     "select coalesce(string_agg(hash, ''::bytea order by index), '') from proofs.leaves"
@@ -70,12 +78,46 @@ def verify(
         signed.learn(notes)
         if published:
             signed.of_folder(published)
-    with psycopg.connect(url, row_factory=tuple_row) as conn:
-        conn.execute("set transaction isolation level repeatable read, read only")
-        conn.execute("set local timezone = 'UTC'")
+    with one_moment(url) as conn, same_moment(url, conn) as ahead, same_moment(url, conn) as beside:
         if signed:
             signed.of_tables(conn, published is not None)
-        return Reading(conn, published, signed).run()
+        with ThreadPoolExecutor(2, "verify") as threads:
+            in_order = threads.submit(lambda: [*streams_out_of_order(beside), *event_ids_twice(beside)])
+            reading = Reading(conn, published, signed)
+            reading.through(pages(ahead, threads))
+            return reading.told(in_order.result())
+
+
+@contextmanager
+def one_moment(url: str, snapshot: str = "") -> Iterator[Connection[Any]]:
+    with psycopg.connect(url, row_factory=tuple_row) as conn:
+        conn.execute("set transaction isolation level repeatable read, read only")
+        if snapshot:
+            conn.execute(SQL("set transaction snapshot {}").format(snapshot))
+        conn.execute("set local timezone = 'UTC'")
+        yield conn
+
+
+@contextmanager
+def same_moment(url: str, conn: Connection[Any]) -> Iterator[Connection[Any]]:
+    """Another connection that sees exactly what this one sees."""
+    row = conn.execute("select pg_export_snapshot()").fetchone()
+    with one_moment(url, row[0] if row else "") as other:
+        yield other
+
+
+def pages(conn: Connection[Any], threads: ThreadPoolExecutor) -> Iterator[list[tuple[Any, ...]]]:
+    """Every event in log order; the next page is fetched while one is looked at."""
+
+    def page(after: int) -> list[tuple[Any, ...]]:
+        with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+            return cursor.execute(READ, (after, PAGE)).fetchall()
+
+    rows = page(0)
+    while rows:
+        coming = threads.submit(page, rows[-1][4])
+        yield rows
+        rows = coming.result()
 
 
 class Reading:
@@ -88,24 +130,19 @@ class Reading:
         self._differs = self._tables_differ = False
         self.events = self.streams = 0
 
-    def run(self) -> dict[str, Any]:
-        after = 0
-        while rows := self._page(after):
+    def through(self, pages: Iterable[list[tuple[Any, ...]]]) -> None:
+        for rows in pages:
             self._take(rows)
-            after = rows[-1][4]
         self._at_the_end()
-        self._findings += streams_out_of_order(self._conn)
-        self._findings += event_ids_twice(self._conn)
+
+    def told(self, out_of_order: list[Finding]) -> dict[str, Any]:
+        findings = [*self._findings, *out_of_order][:FINDINGS_MOST]
         return {
             "events": self.events,
             "streams": self.streams,
             "signed": self._roots.agreed,
-            "findings": [each._asdict() for each in self._findings[:FINDINGS_MOST]],
+            "findings": [each._asdict() for each in findings],
         }
-
-    def _page(self, after: int) -> list[tuple[Any, ...]]:
-        with self._conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-            return cursor.execute(READ, (after, PAGE)).fetchall()
 
     def _take(self, rows: list[tuple[Any, ...]]) -> None:
         begin, covered = self.events, self._signed.largest if self._signed else 0
@@ -201,12 +238,26 @@ def says_what_its_bytes_say(row: tuple[Any, ...]) -> bool:
     try:
         event = orjson.loads(row[3])
         actor = event["actor"]
+        texts = BETWEEN.join(
+            (
+                event["event_id"],
+                f"{actor['kind']}:{actor['id']}",
+                event["on_behalf_of"],
+                event["role"],
+                event["place"],
+                event["channel"],
+                event["command_id"],
+                event["cause"],
+                event["correlation"],
+                event["policy"],
+            )
+        )
         return bool(
-            (event["case"], event["position"], event["kind"]) == row[:3]
-            and row[OWN:] == (
-                event["event_id"], f"{actor['kind']}:{actor['id']}", event["on_behalf_of"], event["role"],
-                event["place"], event["channel"], event["command_id"], event["cause"], event["correlation"],
-                event["policy"], event["read_up_to"], event["clauses"], bool(event["touches"]),
+            texts == row[6]
+            and texts.count(BETWEEN) == len(TEXTS) - 1
+            and (event["case"], event["position"], event["kind"]) == row[:3]
+            and row[7:] == (
+                event["read_up_to"], event["clauses"], bool(event["touches"]),
                 datetime.fromisoformat(event["at"]), datetime.fromisoformat(event["occurred_at"]),
             )
         )  # fmt: skip
@@ -229,7 +280,11 @@ def not_as_stored(row: tuple[Any, ...]) -> Iterator[str]:
         "clauses": list(envelope.clauses),
         "shared": bool(envelope.touches),
     }
-    for name, stored in zip(COLUMNS, row[OWN:], strict=True):
+    texts = row[6].split(BETWEEN)
+    if len(texts) != len(TEXTS):
+        yield "a column holds a sign that no text of an event has"
+        return
+    for name, stored in zip(COLUMNS, (*texts, *row[7:]), strict=True):
         if stored != said[name]:
             yield f"the column {name} is not what the stored bytes say"
 

@@ -404,3 +404,10 @@ def test_an_empty_log_is_in_order(server: EmbeddedPostgreSQL, tmp_path: Path) ->
         log = SignedLog(database, tmp_path, SigningKey.fresh(), [])
         assert log.notary().once() is None
         assert log.found() == []
+
+
+def test_a_separator_moved_into_a_column_does_not_hide_that_it_moved(log: SignedLog) -> None:
+    log.as_superuser(
+        f"""update ledger.events set role = role || E'\\x1f' || place, place = '' where notification_id = {EDITED}"""
+    )
+    assert log.place(EDITED) in [each["where"] for each in log.found()]
