@@ -10,7 +10,7 @@ import importlib
 import logging
 import sys
 
-CHECKS = ("go_verifier",)
+CHECKS = ("go_verifier", "process_mining")
 
 
 def main() -> int:
