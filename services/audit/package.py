@@ -179,6 +179,14 @@ def write_package(settings: Settings, asked: Asked, out: Path) -> dict[str, Any]
             return packing.pack(asked) | {"package": str(out), "scope": scope}
 
 
+def packed(settings: Settings, asked: Asked, out: Path) -> dict[str, Any]:
+    """As `write_package`, for whoever gets to read what is in the way: a SettingsError, in one line."""
+    try:
+        return write_package(settings, asked, out)
+    except NotAsSigned as wrong:
+        raise SettingsError(str(wrong)) from None
+
+
 def wait_for_a_checkpoint(url: str) -> None:
     """Until everything that is recorded by now is signed for, or for as long as that could take."""
     with psycopg.connect(url, autocommit=True, row_factory=tuple_row) as conn:

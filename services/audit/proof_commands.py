@@ -61,14 +61,15 @@ def add_proof_commands(app: typer.Typer, tell: Telling) -> None:
         package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="folder or .tar file")],
         key: Annotated[Path, typer.Option("--key", help="file with the log's public key, not from the package")],
         witness: Annotated[list[Path] | None, typer.Option(help="file with a witness's public key")] = None,
+        data: Data = DEFAULT_DATA,
         as_json: Json = False,
     ) -> None:
-        """Verify a package offline: no database, no server, no network."""
+        """Verify a package offline: no database, no server, no network; DATA is not looked at."""
 
         def question(_: Settings | None) -> dict[str, Any]:
             return checked(package, key, witness or [])
 
-        tell(as_json, DEFAULT_DATA, question, in_words, lambda found: bool(found["findings"]))
+        tell(as_json, data, question, in_words, lambda found: bool(found["findings"]))
 
     @app.command("witness")
     def witness_(
@@ -78,6 +79,7 @@ def add_proof_commands(app: typer.Typer, tell: Telling) -> None:
         name: Annotated[str, typer.Option("--name", help="the witness's name, such as audit.example/witness")],
         out: Annotated[Path | None, typer.Option(help="where cosigned checkpoints are handed in")] = None,
         every: Annotated[float, typer.Option(help="look again after so many seconds; 0: look once")] = 0.0,
+        data: Data = DEFAULT_DATA,
         as_json: Json = False,
     ) -> None:
         """Cosign the published checkpoint, if it is consistent with every one cosigned before. Run it elsewhere."""
@@ -85,7 +87,7 @@ def add_proof_commands(app: typer.Typer, tell: Telling) -> None:
         def question(_: Settings | None) -> dict[str, Any]:
             return witnessed(place, key, state, name, out, every)
 
-        tell(as_json, DEFAULT_DATA, question, cosigned, lambda found: bool(found["findings"]))
+        tell(as_json, data, question, cosigned, lambda found: bool(found["findings"]))
 
 
 def checked(package: Path, key: Path, witnesses: list[Path]) -> dict[str, Any]:

@@ -23,10 +23,9 @@ from domain.disclosure import NoteExport
 from domain.facts import Actor, ActorKind, Channel, Malformed, NoAuthority, Refused
 from services.audit import ocel
 from services.audit.as_of import as_of, differing, known_up_to, only_past
-from services.audit.export_command import packed
 from services.audit.exports import cloud_events, comma_separated, json_lines
 from services.audit.ocel_checks import dangling
-from services.audit.package import Asked
+from services.audit.package import Asked, packed
 from services.audit.reading import reading
 from services.audit.selection import Selection, how_many, selected
 from services.audit.story import Story, as_html, story_of, write_pdf
