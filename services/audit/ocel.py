@@ -52,7 +52,7 @@ class Log:
     links: dict[Link, None] = field(default_factory=dict)
 
     def object(self, type_: str, id_: str, at: str, **attributes: str) -> str:
-        name = f"{type_}:{id_}" if type_ in OBJECT_ATTRIBUTES else id_
+        name = id_ if type_ not in OBJECT_ATTRIBUTES or id_.startswith(f"{type_}:") else f"{type_}:{id_}"
         self.objects.setdefault(name, (type_, attributes, at))
         return name
 
