@@ -29,7 +29,7 @@ from tests.system import Database
 
 GOAL = 1.1
 ROUNDS = 7
-EACH = 400
+EACH = 200
 CAUGHT_UP_WITHIN_SECONDS = 60.0
 
 

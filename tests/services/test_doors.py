@@ -333,7 +333,8 @@ def test_an_auditor_verifies_against_the_copies_they_kept(system: RunningSystem,
     stranger = tmp_path / "stranger"
     stranger.write_text(SigningKey.fresh().sign("stranger\n5\n" + "A" * 43 + "=\n").decode())
     assert system.cli("audit", "verify", "--checkpoint", str(stranger)).exit_code == WRONG
-    witness = ["audit", "witness", "--from", str(kept), "--key", str(key), "--name", "w", "--state", str(tmp_path / "w")]
+    own = ["--name", "w", "--state", str(tmp_path / "w")]
+    witness = ["audit", "witness", "--from", str(kept), "--key", str(key), *own]
     assert system.json(*witness)["cosigned"] is True
     (kept / "tile" / "0" / "000.p").rename(kept / "gone")
     (tmp_path / "w" / "checkpoint").unlink()
