@@ -63,10 +63,13 @@ chaos: $(STAMP) ## kills, cuts, restarts (CASES=200 KILLS=30 SEED=n)
 browser: ## tests in a real Chromium
 	@echo "make browser: this version has no web pages yet, so there is nothing to test in a browser."
 
-interop: ## checks against other people's implementations
-	@echo "make interop: this version has no signed proofs or outside connections yet, so there is nothing to compare."
+interop: $(STAMP) ## checks against other people's implementations (Go's verifier, pm4py; says what it had to skip)
+	@exec $(BIN)/python -m tests.interop
 
 lock: $(STAMP) ## resolve requirements.lock anew (LOCK_ARGS=--upgrade for newer versions)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --no-annotate --extra dev $(LOCK_ARGS) -o requirements.lock pyproject.toml
-	@! grep -n '://' requirements.lock || { echo "requirements.lock names an address" >&2; exit 1; }
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --no-annotate $(LOCK_ARGS) -o tests/interop/requirements.lock \
+	  tests/interop/requirements.in
+	@! grep -n '://' requirements.lock tests/interop/requirements.lock || { echo "a lock names an address" >&2; exit 1; }

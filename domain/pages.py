@@ -3,12 +3,14 @@
 from domain.account_creation import ACCOUNT_CREATION
 from domain.delegation import DELEGATION
 from domain.directory import DIRECTORY
+from domain.disclosure import DISCLOSURE
 from domain.facts import Page
 from domain.founding import FOUNDING
 from domain.hr_feed import HR_FEED
 from domain.opening_hours import OPENING_HOURS
 from domain.policy_adoption import POLICY
 from domain.posting_rights import POSTING_RIGHTS
+from domain.run_history import RUN_HISTORY
 from domain.staff_change import STAFF_CHANGE
 from domain.webhooks import WEBHOOKS
 
@@ -18,11 +20,13 @@ PAGES: dict[str, Page] = {
         ACCOUNT_CREATION,
         DELEGATION,
         DIRECTORY,
+        DISCLOSURE,
         FOUNDING,
         HR_FEED,
         OPENING_HOURS,
         POLICY,
         POSTING_RIGHTS,
+        RUN_HISTORY,
         STAFF_CHANGE,
         WEBHOOKS,
     )

@@ -340,6 +340,26 @@ def groups_name_positions_of_the_policy(policy: Policy) -> Iterator[Fault]:
                 yield Fault(("groups", group, "positions", nth), because, one_of(policy.positions, position))
 
 
+def an_auditor_approves_nothing(policy: Policy) -> Iterator[Fault]:
+    """PR-1: who looks at the decisions takes none of them, by position or by any groups together."""
+    approve = {role for rule in policy.decides.values() for role in (rule.by, rule.stands_in) if role is not None}
+    for position, roles in policy.positions.items():
+        own = frozenset(roles)
+        whole = own | policy.roles_by_groups(position, policy.groups)
+        if Role.AUDITOR in whole and (both := sorted(whole & approve)):
+            because = f"{position} would audit and approve, as {', '.join(both)} (PR-1)"
+            where: tuple[str | int, ...] = ("positions", position)
+            if Role.AUDITOR not in own or not own & approve:
+                where = ("groups", next(iter(groups_giving(position, policy))))
+            yield Fault(where, because, "a position of its own for whoever audits")
+
+
+def groups_giving(position: str, policy: Policy) -> Iterator[str]:
+    """The groups that add to what this position gives."""
+    own = policy.roles_of(position)
+    yield from (name for name in policy.groups if policy.roles_by_groups(position, [name]) - own)
+
+
 def no_place_is_named_twice(policy: Policy) -> Iterator[Fault]:
     for place in named_before(policy.places, lambda each: folded(policy.places[each].name)):
         yield Fault(
@@ -435,6 +455,7 @@ RULES: tuple[Callable[[Policy], Iterator[Fault]], ...] = (
     every_role_that_acts_is_held_by_a_position,
     no_position_is_named_twice,
     groups_name_positions_of_the_policy,
+    an_auditor_approves_nothing,
     no_place_is_named_twice,
     there_is_one_headquarters,
     every_place_has_hours,

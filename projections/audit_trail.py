@@ -13,7 +13,7 @@ from typing import Any, ClassVar, LiteralString
 
 from psycopg import Cursor
 from psycopg.rows import DictRow
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier
 
 from domain.account_creation import claim
 from domain.attempts import AttemptRefused, AttemptsSuppressed
@@ -28,7 +28,7 @@ COLUMNS = (
     "log_position", "recorded_at", "event_id", "v", "case_id", "stream", "position", "process", "kind", "what",
     "refused", "at", "occurred_at", "actor_kind", "actor", "on_behalf_of", "role", "place", "proven_by", "channel",
     "command_id", "cause", "correlation", "policy", "read_up_to", "clauses", "claims", "releases", "touches",
-    "workflow", "run", "account", "person", "persons",
+    "workflow", "run", "account", "branch", "person", "persons",
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ class AuditTrail(Projection):
             channel text not null, command_id text not null, cause text not null, correlation text not null,
             policy text not null, read_up_to bigint not null, clauses text[] not null, claims text[] not null,
             releases text[] not null, touches text[] not null, workflow text not null, run text not null,
-            account text not null, person text not null, persons text[] not null"""
+            account text not null, branch text not null, person text not null, persons text[] not null"""
     }
     views: ClassVar[dict[str, LiteralString]] = {
         "audit_trail": """
@@ -58,6 +58,7 @@ class AuditTrail(Projection):
         ("audit_trail_rows", "(case_id, log_position)"),
         ("audit_trail_rows", "(actor, log_position)"),
         ("audit_trail_rows", "(account, log_position) where account <> ''"),
+        ("audit_trail_rows", "(branch, log_position) where branch <> ''"),
         ("audit_trail_rows", "(kind, log_position)"),
         ("audit_trail_rows", "(at)"),
         ("audit_trail_rows", "using gin (clauses)"),
@@ -67,31 +68,36 @@ class AuditTrail(Projection):
     def __init__(self, suffix: str = "") -> None:
         super().__init__(suffix)
         self._account_of: dict[str, str] = {}
+        self._branch_of: dict[str, str] = {}
 
     def begin(self, cursor: Cursor[DictRow], position: int) -> None:
+        self._account_of = self._newest(cursor, "account")
+        self._branch_of = self._newest(cursor, "branch")
+
+    def _newest(self, cursor: Cursor[DictRow], column: str) -> dict[str, str]:
         newest = SQL("""
-            select distinct on (case_id) case_id, account from {} where account <> ''
+            select distinct on (case_id) case_id, {column} as it from {table} where {column} <> ''
             order by case_id, log_position desc""")
-        self._account_of = {
-            row["case_id"]: row["account"] for row in cursor.execute(newest.format(self.table())).fetchall()
-        }
+        found = cursor.execute(newest.format(column=Identifier(column), table=self.table())).fetchall()
+        return {row["case_id"]: row["it"] for row in found}
 
     def project(self, page: Sequence[Logged], cursor: Cursor[DictRow]) -> None:
         self.add(cursor, COLUMNS, map(self._row, page))
 
     def _row(self, event: Logged) -> tuple[Any, ...]:
         # decoded here and let go: a page of decoded events kept costs more in garbage collection than in decoding
-        said, case = event.decode(), event.case
+        said = event.decode()
         fact, actor = said["fact"], said["actor"]
+        case = of_case(fact) or event.case
         person, persons = persons_of(fact, actor["id"], said["on_behalf_of"])
         return (
             event.log_position, event.recorded_at, said["event_id"], said["v"], case, event.stream, event.position,
-            process_of(case), event.kind, what_happened(event.kind, fact), event.kind in REFUSED,
+            process_of(event.case), event.kind, what_happened(event.kind, fact), event.kind in REFUSED,
             said["at"], said["occurred_at"], actor["kind"], actor["id"], said["on_behalf_of"], said["role"],
             said["place"], said["proven_by"], said["channel"], said["command_id"], said["cause"],
             said["correlation"], said["policy"], said["read_up_to"], array(said["clauses"]), array(said["claims"]),
             array(said["releases"]), array(said["touches"]), said["workflow"], said["run"],
-            self._account(case, fact), person, array(persons),
+            self._account(case, fact), self._branch(case, event.kind, fact), person, array(persons),
         )  # fmt: skip
 
     def _account(self, case: str, fact: dict[str, Any]) -> str:
@@ -103,6 +109,24 @@ class AuditTrail(Projection):
             self._account_of[case] = account
             return account
         return self._account_of.get(case, "")
+
+
+    def _branch(self, case: str, kind: str, fact: dict[str, Any]) -> str:
+        """The place that the fact is about, else the one its case was about by then. Who is asked where is another."""
+        place = fact.get("place")
+        if kind.startswith("waiting.") or not isinstance(place, str):
+            person = fact.get("person")
+            place = person.get("branch") if isinstance(person, dict) else None
+        if isinstance(place, str) and place:
+            self._branch_of[case] = place
+            return place
+        return self._branch_of.get(case, "")
+
+
+def of_case(fact: dict[str, Any]) -> str:
+    """The case that is read, taken away or kept, where that is not the event's own."""
+    case = fact.get("of_case")
+    return case if isinstance(case, str) else ""
 
 
 def persons_of(fact: dict[str, Any], actor: str, on_behalf_of: str) -> tuple[str, list[str]]:

@@ -74,6 +74,9 @@ SENTENCES = {
     "hr_feed.QuarantineCleared": "What {system} sent waits no more ({item})",
     "hr_feed.SnapshotTaken":
         "A file of {system} was taken: {joined} joined, {changed} changed, {left} left, {held} rows wait",
+    "disclosure.TextsRead": "The sealed texts of {of_case} were shown in clear",
+    "disclosure.RecordsTaken": "{events} events were taken away as {formats}",
+    "run_history.RunHistoryKept": "The history of a run of {of_case} was kept; it ended as {ended}",
     "delegation.Delegated": "{giver} let {to} stand in for {processes} until {until}",
     "delegation.DelegationEnded": "The delegation {delegation} ended",
     "founding.FollowingStaffBegun": "From here on, changes of staff are followed",

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,6 +22,8 @@ from pydantic import ValidationError
 from domain.facts import Channel, Malformed, Refused
 from domain.policy import PolicyError, parse_policy, policy_hash
 from services import show
+from services.audit.proof_commands import add_proof_commands
+from services.audit.record_commands import add_record_commands
 from services.credentials import Unproven
 from services.desk import Caller, Desk, Unreachable
 from services.embedded_process import EmbeddedError
@@ -29,6 +31,7 @@ from services.founding import NotFounded
 from services.hr.commands import hr_commands
 from services.hr.office import Terms
 from services.hr.webhook_commands import webhook_commands
+from services.moments import moment
 from services.remote import RemoteDesk
 from services.settings import NotRunning, Settings, SettingsError
 
@@ -182,18 +185,6 @@ def read_text(file: Path) -> str:
         return read_bytes(file).decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed("FILE", f"{file} is not UTF-8", "a text file in UTF-8") from None
-
-
-def moment(given: str | None, name: str = "--at") -> datetime | None:
-    if given is None:
-        return None
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        raise Malformed(name, f"{given} is no time", "RFC 3339, such as 2026-03-02T09:00:00-06:00") from None
-    if at.tzinfo is None:
-        raise Malformed(name, f"{given} has no time zone", f"{given}Z or {given}-06:00")
-    return at
 
 
 def at_the_cli(person: str) -> Caller:
@@ -724,56 +715,41 @@ def evidence_add(
 # for auditors
 
 
-@audit_app.command("trail")
-def audit_trail(
-    case: Annotated[str | None, typer.Option()] = None,
-    person: Annotated[str | None, typer.Option()] = None,
-    account: Annotated[str | None, typer.Option()] = None,
-    clause: Annotated[str | None, typer.Option()] = None,
-    since: Annotated[str | None, typer.Option("--from")] = None,
-    until: Annotated[str | None, typer.Option("--to")] = None,
-    data: Data = DEFAULT_DATA,
-    url: Url = None,
-    token: Token = None,
-    as_json: Json = False,
-) -> None:
-    """Events with every field of the envelope."""
-
+def ask_for_the_record(
+    as_json: bool,
+    data: Path,
+    url: str | None,
+    token: str | None,
+    question: Callable[[Any], Awaitable[Any]],
+    text: Callable[[Any], str],
+    is_wrong: Callable[[Any], bool],
+) -> NoReturn:
     def do() -> None:
         session = Session(as_json, data, url, token)
-        asked = {
-            "case": case, "person": person, "account": account, "clause": clause,
-            "since": moment(since, "--from"), "until": moment(until, "--to"),
-        }  # fmt: skip
-        events = session.ask(lambda desk: desk.trail(**asked))
-        session.tell(events, show.trail(events))
+        answer = session.ask(question)
+        session.tell(answer, text(answer), WRONG if is_wrong(answer) else DONE)
 
     running(as_json, do)
 
 
-@audit_app.command("verify")
-def audit_verify(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-    """Read every stored event again: streams without gaps, columns as the bytes say, ids that occur once."""
+add_record_commands(audit_app, ask_for_the_record)
 
+
+def tell_of_the_proofs(
+    as_json: bool,
+    data: Path,
+    question: Callable[[Settings], Any],
+    text: Callable[[Any], str],
+    is_wrong: Callable[[Any], bool],
+) -> NoReturn:
     def do() -> None:
-        session = Session(as_json, data)
-        found = session.ask(lambda desk: desk.verify())
-        session.tell(found, show.verified(found), DONE if not found["findings"] else WRONG)
+        answer = question(settings_of(data))
+        Session(as_json, data).tell(answer, text(answer), WRONG if is_wrong(answer) else DONE)
 
     running(as_json, do)
 
 
-@audit_app.command("replay")
-def audit_replay(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-    """Rebuild every projection from event one into fresh tables and compare."""
-
-    def do() -> None:
-        session = Session(as_json, data)
-        found = session.ask(lambda desk: desk.replay())
-        wrong = any(each["differences"] for each in found["projections"])
-        session.tell(found, show.replayed(found), WRONG if wrong else DONE)
-
-    running(as_json, do)
+add_proof_commands(audit_app, tell_of_the_proofs)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Roles, schemas and grants. Run at every start by whoever may make roles; nothing of the running system connects so.
 
 Roles: the migrator owns what there is; the recorder adds to the log; the projector keeps the views; the keeper holds
-the wrapping keys; the reader reads. None of them can change or remove an event.
+the wrapping keys; the notary keeps the proofs; the reader reads. None of them can change or remove an event.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-ROLES = ("migrator", "recorder", "projector", "keeper", "reader")
+ROLES = ("migrator", "recorder", "projector", "keeper", "notary", "reader")
 # one migration at a time, whoever starts first
 MIGRATION_LOCK = 7_205_341_187
 
@@ -28,6 +28,7 @@ def migrate(superuser_dsn: str, passwords: dict[str, str]) -> None:
         )
         conn.execute("set local role imprimatur_migrator")
         conn.execute(text_of("schema.sql"))
+        conn.execute(text_of("audit/proofs.sql"))
         conn.execute(text_of("grants.sql"))
         conn.execute("reset role")
         conn.execute(

@@ -43,8 +43,8 @@ from domain.library import Library
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
 from services.activities import as_answer, as_malformed
-from services.audit.replay import replay
-from services.audit.verify import verify
+from services.audit.installation import verify_installation
+from services.audit.replay import replayed
 from services.clock import Clock, SystemClock
 from services.credentials import DoorKey, Proven, Unproven
 from services.door import door_key, key_encryption_key
@@ -352,10 +352,18 @@ class Desk:
         return await self._in_thread(lambda: question(self.ledger))
 
     async def verify(self) -> dict[str, Any]:
-        return await self._in_thread(verify, self.settings.reader_url)
+        return await self._in_thread(verify_installation, self.settings)
 
     async def replay(self) -> dict[str, Any]:
-        return await self._in_thread(replay, self.settings.projector_url)
+        """What four witnesses say of the log; see `services.audit.replay`."""
+        client, evidence = await self.client(), await self._in_thread(lambda: self.evidence)
+        urls = self.settings.reader_url, self.settings.projector_url
+        try:
+            return await replayed(*urls, client, evidence)
+        except (PersistenceError, DatabaseError, PoolTimeout) as error:
+            raise Unreachable("PostgreSQL") from error
+        except RPCError as error:
+            raise Unreachable(f"Temporal at {self.settings.temporal_address}") from error
 
     async def staff(self, person: str | None = None) -> list[dict[str, Any]]:
         return await self._in_thread(self._staff, person)

@@ -84,7 +84,7 @@ class EmbeddedPostgreSQL:
     @property
     def passwords(self) -> dict[str, str]:
         """By role, and `superuser`; random, made once, in DATA/secrets."""
-        return database_passwords(self.data) or make_passwords(self.data)
+        return with_every_role(self.data, database_passwords(self.data))
 
     @property
     def pid(self) -> int | None:
@@ -224,8 +224,12 @@ def prepared(data: Path) -> Path:
     return data
 
 
-def make_passwords(data: Path) -> dict[str, str]:
-    passwords = {name: secrets.token_urlsafe(24) for name in ("superuser", *DatabaseRole)}
+def with_every_role(data: Path, known: dict[str, str]) -> dict[str, str]:
+    """A role that came with a later version gets its password then."""
+    missing = [str(name) for name in ("superuser", *DatabaseRole) if name not in known]
+    if not missing:
+        return known
+    passwords = known | {name: secrets.token_urlsafe(24) for name in missing}
     write_whole(secrets_folder(data) / "database.json", json.dumps(passwords), mode=0o600)
     return passwords
 

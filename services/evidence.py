@@ -33,6 +33,10 @@ class EvidenceStore:
         self._recorder.note_evidence(evidence.sha256, evidence.size)
         return evidence
 
+    def is_whole(self, evidence: Evidence) -> bool:
+        """Whether the file is what its name says. FileNotFoundError where it is lost."""
+        return hashlib.sha256(self._file(evidence.sha256).read_bytes()).hexdigest() == evidence.sha256
+
     def get(self, evidence: Evidence) -> bytes:
         """The file in clear. CannotOpen where its key is gone or it was changed, FileNotFoundError where it is lost."""
         ciphertext = self._file(evidence.sha256).read_bytes()

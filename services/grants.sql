@@ -7,6 +7,11 @@ grant usage on schema views to imprimatur_reader, imprimatur_recorder;
 
 revoke all on all tables in schema ledger from imprimatur_recorder;
 grant select on all tables in schema ledger to imprimatur_recorder, imprimatur_projector, imprimatur_reader;
+grant usage on schema ledger, proofs to imprimatur_notary;
+grant usage on schema proofs to imprimatur_reader;
+grant select on ledger.events to imprimatur_notary;
+grant select, insert on all tables in schema proofs to imprimatur_notary;
+grant select on all tables in schema proofs to imprimatur_reader;
 grant insert on ledger.evidence to imprimatur_recorder;
 grant insert, update, delete on ledger.suppressed to imprimatur_recorder;
 grant select, insert, update, delete on keys.wrapping to imprimatur_keeper;

@@ -32,6 +32,8 @@ from projections.projection import SCHEMA, Logged, Projection
 from projections.remedies import Remedies
 from projections.rights import RightsRoster
 from projections.staff_directory import StaffDirectory
+from projections.standing import Standing
+from services.audit.notary import run_notary
 from services.hr.webhooks import run_webhooks
 from services.mail.outbox import DELIVERIES, run_mailer
 from services.settings import Settings
@@ -46,6 +48,7 @@ PROJECTIONS: tuple[type[Projection], ...] = (
     RightsRoster,
     Remedies,
     StaffDirectory,
+    Standing,
 )
 CHANNEL = "ledger_events"
 PAGE = 500
@@ -318,15 +321,18 @@ class Projector:
 
 
 def run_projector(settings: Settings, stop: Event) -> None:
-    """The projector process: every projection, the mailer and the webhooks, until told to stop."""
+    """The projector process: every projection, the mailer, the webhooks and the notary, until told to stop."""
     mailer = Thread(target=run_mailer, args=(settings, stop), name="mailer")
     webhooks = Thread(target=run_webhooks, args=(settings, stop), name="webhooks")
+    notary = Thread(target=run_notary, args=(settings, stop), name="notary")
     mailer.start()
     webhooks.start()
+    notary.start()
     with Projector(settings.projector_url):
         stop.wait()
     mailer.join()
     webhooks.join()
+    notary.join()
 
 
 # -- waiting for an act to be seen

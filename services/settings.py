@@ -34,6 +34,7 @@ class DatabaseRole(StrEnum):
     RECORDER = auto()
     PROJECTOR = auto()
     KEEPER = auto()
+    NOTARY = auto()
     READER = auto()
 
     @property
@@ -55,12 +56,14 @@ class Settings(BaseSettings):
     recorder_password: SecretStr | None = None
     projector_password: SecretStr | None = None
     keeper_password: SecretStr | None = None
+    notary_password: SecretStr | None = None
     reader_password: SecretStr | None = None
     # a role's whole address, where it differs from database_url (a replica for readers, a pooler)
     given_migrator_url: SecretStr | None = Field(None, validation_alias="IMPRIMATUR_MIGRATOR_URL")
     given_recorder_url: SecretStr | None = Field(None, validation_alias="IMPRIMATUR_RECORDER_URL")
     given_projector_url: SecretStr | None = Field(None, validation_alias="IMPRIMATUR_PROJECTOR_URL")
     given_keeper_url: SecretStr | None = Field(None, validation_alias="IMPRIMATUR_KEEPER_URL")
+    given_notary_url: SecretStr | None = Field(None, validation_alias="IMPRIMATUR_NOTARY_URL")
     given_reader_url: SecretStr | None = Field(None, validation_alias="IMPRIMATUR_READER_URL")
 
     temporal_address: str = "127.0.0.1:7233"
@@ -70,6 +73,14 @@ class Settings(BaseSettings):
     policy_file: Path | None = None
     staff_file: Path | None = None
     key_file: Path | None = None
+
+    log_name: str | None = Field(None, description="the log's name in its checkpoints, before its key is made")
+    published: Path | None = Field(None, description="where checkpoints and tiles are put for auditors and witnesses")
+    checkpoint_seconds: float = Field(1.0, gt=0, description="no two checkpoints are signed closer together")
+    auditor_address: str | None = Field(None, description="who gets checkpoints by mail")
+    auditor_mail_hours: float = Field(24.0, ge=0, description="no two mails to the auditor are closer together")
+    tsa_url: str | None = Field(None, description="a time stamp authority (RFC 3161) that stamps checkpoints")
+    tsa_hours: float = Field(24.0, ge=0, description="no two time stamps are closer together")
 
     smtp_url: SecretStr | None = None
     host: str = "127.0.0.1"
@@ -128,6 +139,10 @@ class Settings(BaseSettings):
         return self.url_of(DatabaseRole.KEEPER)
 
     @property
+    def notary_url(self) -> str:
+        return self.url_of(DatabaseRole.NOTARY)
+
+    @property
     def reader_url(self) -> str:
         return self.url_of(DatabaseRole.READER)
 
@@ -145,6 +160,10 @@ class Settings(BaseSettings):
     def password_of(self, role: DatabaseRole) -> str | None:
         given: SecretStr | None = getattr(self, f"{role}_password")
         return given.get_secret_value() if given is not None else database_passwords(self.data).get(role)
+
+    @property
+    def published_folder(self) -> Path:
+        return self.published or self.data / "published"
 
     @property
     def public_url(self) -> str:

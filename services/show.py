@@ -231,15 +231,6 @@ def trail(events: list[dict[str, Any]]) -> str:
 
 def verified(found: dict[str, Any]) -> str:
     if not found["findings"]:
-        return f"{found['events']} events in {found['streams']} streams: complete, in order, columns as stored"
+        whole = f"{found['events']} events in {found['streams']} streams: complete, in order, columns as stored"
+        return f"{whole}; {found['signed']} of them under checkpoints, which all agree"
     return "\n".join(f"{each['where']}: {each['what']}" for each in found["findings"])
-
-
-def replayed(found: dict[str, Any]) -> str:
-    lines = []
-    for each in found["projections"]:
-        lines.append(
-            f"{each['name']}: " + ("agrees" if not each["differences"] else f"{len(each['differences'])} rows differ")
-        )
-        lines.extend(f"  {difference}" for difference in each["differences"][:20])
-    return "\n".join(lines)

@@ -18,6 +18,8 @@ FILTERS = {
     "case": SQL("case_id = %(case)s"),
     "person": SQL("persons @> array[%(person)s]::text[]"),
     "account": SQL("account = %(account)s"),
+    "branch": SQL("(branch = %(branch)s or place = %(branch)s)"),
+    "channel": SQL("channel = %(channel)s"),
     "clause": SQL("clauses @> array[%(clause)s]::text[]"),
     "since": SQL("at >= %(since)s"),
     "until": SQL("at < %(until)s"),

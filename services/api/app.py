@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from threading import Event, Thread
 from typing import Annotated, Any
 
 from fastapi import Body, Depends, FastAPI, Header, Query, Request, Response
@@ -16,6 +17,7 @@ from pydantic import AwareDatetime
 
 from domain.facts import Channel, Malformed, NoAuthority, Refused
 from services.api.front_page import front_page
+from services.audit.history_keeper import run_history_keeper
 from services.credentials import Unproven
 from services.desk import Caller, Desk, NoSuchCase, Unreachable
 from services.evidence import LARGEST_FILE_BYTES
@@ -198,7 +200,9 @@ def add_readings(app: FastAPI, desk: Desk) -> None:
         case: str | None = None,
         person: str | None = None,
         account: str | None = None,
+        branch: str | None = None,
         clause: str | None = None,
+        channel: Channel | None = None,
         since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
         until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
         after: int | None = None,
@@ -206,8 +210,8 @@ def add_readings(app: FastAPI, desk: Desk) -> None:
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
     ) -> list[dict[str, Any]]:
         return await desk.trail(
-            case=case, person=person, account=account, clause=clause, since=since, until=until, after=after,
-            refused=refused, limit=limit,
+            case=case, person=person, account=account, branch=branch, clause=clause,
+            channel=channel and channel.value, since=since, until=until, after=after, refused=refused, limit=limit,
         )  # fmt: skip
 
 
@@ -237,6 +241,8 @@ def add_health(app: FastAPI, desk: Desk) -> None:
 def run_api(settings: Settings) -> None:
     import uvicorn
 
+    # here, since the keys under which histories are sealed are here; it ends with the process
+    Thread(target=run_history_keeper, args=(settings, Event()), name="histories", daemon=True).start()
     uvicorn.run(
         app_of(settings),
         host=settings.host,

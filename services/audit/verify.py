@@ -1,76 +1,307 @@
-"""Is the log whole? Every stored event is read again: log positions without a gap and in order, each stream from 1
-without a gap, event ids that occur once, and columns that say what the stored bytes say.
+"""Is the log whole, and is it the one that was signed? Every stored event is read again, once, in log order.
 
-This finds what is missing, doubled or out of place. That nothing was rewritten as a whole is what signed checkpoints
-over a Merkle tree will prove; they come with the audit process.
+Its columns must say what its bytes say; log positions and each stream's must be without a gap; no event id may occur
+twice; and the tree over the headers must lead to every checkpoint that was ever signed, wherever one lies: in the proof
+tables, in the published folder, or in an auditor's own drawer. Where the published leaf hashes are at hand the first
+event that differs is named; with checkpoints alone, the stretch between the last that agrees and the first that does
+not. Memory does not grow with the log.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
+import orjson
 import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg import Connection
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL
 from pydantic import ValidationError
 
-from domain.facts import Envelope, load_fact
-from services.ledger import columns_of
+from domain.facts import Envelope, Malformed, load_fact
+from services.audit.divergence import what_happened
+from services.audit.headers import VERSION, Stored
+from services.audit.package_verifier import Broken, PublicKey
+from services.audit.proof_tables import ProofTables
+from services.audit.published import Published
+from services.audit.signed import Finding, Noted, Roots, Signed, first_difference, leaves_published
+from services.audit.tree import WIDTH
 
-ROWS_AT_ONCE = 2_000
+# whole tiles, so that a page begins where a tile does
+PAGE = 8 * WIDTH
 FINDINGS_MOST = 1_000
-READ = "select * from ledger.events order by notification_id"
-MOMENTS = ("at", "occurred_at")
+TEXTS = (
+    "event_id", "actor", "on_behalf_of", "role", "place", "channel", "command_id", "cause", "correlation", "policy",
+)  # fmt: skip
+OTHERS = ("read_up_to", "clauses", "shared", "at", "occurred_at")
+COLUMNS = (*TEXTS, *OTHERS)
+OWN = 6
+BETWEEN = "\x1f"
+# the texts as one: they are compared as one, and told apart only where they differ
+READ = """
+    select originator_id, originator_version, topic, state, notification_id, recorded_at,
+        concat_ws(E'\\x1f', event_id, actor, on_behalf_of, role, place, channel, command_id, cause, correlation,
+            policy),
+        read_up_to, clauses, shared, at, occurred_at
+    from ledger.events where notification_id > %s order by notification_id limit %s"""
+LEAVES = (
+    "select coalesce(string_agg(hash, ''::bytea order by index), '') from proofs.leaves"
+    " where index >= %s and index < %s"
+)
+OUT_OF_STREAM = """
+    select notification_id, originator_id, originator_version, topic, before + 1 as expected from (
+        select notification_id, originator_id, originator_version, topic,
+            lag(originator_version, 1, 0::bigint) over w as before, lag(notification_id, 1, 0::bigint) over w as above
+        from ledger.events window w as (partition by originator_id order by originator_version)) as e
+    where originator_version <> before + 1 or notification_id <= above order by notification_id limit %s"""
+TWICE = """
+    select notification_id, originator_id, originator_version, topic, event_id from (
+        select *, row_number() over (partition by event_id order by notification_id) as nth from ledger.events
+        where event_id in (select event_id from ledger.events group by event_id having count(*) > 1)) as e
+    where nth > 1 order by notification_id limit %s"""
+SHA256 = hashlib.sha256
 
 
-def verify(url: str) -> dict[str, Any]:
-    """How many events and streams there are, and what is wrong: an empty list of findings is a log in order."""
-    heads: dict[str, int] = defaultdict(int)
-    seen: set[str] = set()
-    findings: list[dict[str, Any]] = []
-    events = 0
-    with psycopg.connect(url, row_factory=dict_row) as conn, conn.cursor(name="every_event") as cursor:
-        cursor.itersize = ROWS_AT_ONCE
-        for row in cursor.execute(READ):
-            events += 1
-            wrong = [*out_of_place(row, events, heads), *not_as_stored(row, seen)]
-            findings.extend({"where": place_of(row), "what": what} for what in wrong[: FINDINGS_MOST - len(findings)])
-            heads[row["originator_id"]] = row["originator_version"]
-    return {"events": events, "streams": len(heads), "findings": findings}
+def verify(
+    url: str, published: Published | None = None, key: PublicKey | None = None, notes: Iterable[Noted] = ()
+) -> dict[str, Any]:
+    """How many events and streams there are, up to where they are signed for, and what is wrong: an empty list of
+    findings is a log in order. Without a key nothing that is signed can be checked, only the proof tables."""
+    signed = Signed(key) if key else None
+    if signed:
+        signed.learn(notes)
+        if published:
+            signed.of_folder(published)
+    with one_moment(url) as conn, same_moment(url, conn) as ahead, same_moment(url, conn) as beside:
+        if signed:
+            signed.of_tables(conn, published is not None)
+        with ThreadPoolExecutor(2, "verify") as threads:
+            in_order = threads.submit(lambda: [*streams_out_of_order(beside), *event_ids_twice(beside)])
+            reading = Reading(conn, published, signed)
+            reading.through(pages(ahead, threads))
+            return reading.told(in_order.result())
 
 
-def out_of_place(row: DictRow, nth: int, heads: dict[str, int]) -> Iterator[str]:
-    if row["notification_id"] != nth:
-        yield f"log position {nth} was expected here: something is missing or was put in before"
-    if row["originator_version"] != heads[row["originator_id"]] + 1:
-        yield f"stream position {heads[row['originator_id']] + 1} was expected"
+@contextmanager
+def one_moment(url: str, snapshot: str = "") -> Iterator[Connection[Any]]:
+    with psycopg.connect(url, row_factory=tuple_row) as conn:
+        conn.execute("set transaction isolation level repeatable read, read only")
+        if snapshot:
+            conn.execute(SQL("set transaction snapshot {}").format(snapshot))
+        conn.execute("set local timezone = 'UTC'")
+        yield conn
 
 
-def not_as_stored(row: DictRow, seen: set[str]) -> Iterator[str]:
+@contextmanager
+def same_moment(url: str, conn: Connection[Any]) -> Iterator[Connection[Any]]:
+    """Another connection that sees exactly what this one sees."""
+    row = conn.execute("select pg_export_snapshot()").fetchone()
+    with one_moment(url, row[0] if row else "") as other:
+        yield other
+
+
+def pages(conn: Connection[Any], threads: ThreadPoolExecutor) -> Iterator[list[tuple[Any, ...]]]:
+    """Every event in log order; the next page is fetched while one is looked at."""
+
+    def page(after: int) -> list[tuple[Any, ...]]:
+        with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+            return cursor.execute(READ, (after, PAGE)).fetchall()
+
+    rows = page(0)
+    while rows:
+        coming = threads.submit(page, rows[-1][4])
+        yield rows
+        rows = coming.result()
+
+
+class Reading:
+    """One pass over the log as it stood at one moment."""
+
+    def __init__(self, conn: Connection[Any], published: Published | None, signed: Signed | None) -> None:
+        self._conn, self._published, self._signed = conn, published, signed
+        self._roots = Roots(signed.roots if signed else {})
+        self._findings: list[Finding] = list(signed.findings) if signed else []
+        self._differs = self._tables_differ = False
+        self.events = self.streams = 0
+
+    def through(self, pages: Iterable[list[tuple[Any, ...]]]) -> None:
+        for rows in pages:
+            self._take(rows)
+        self._at_the_end()
+
+    def told(self, out_of_order: list[Finding]) -> dict[str, Any]:
+        findings = [*self._findings, *out_of_order][:FINDINGS_MOST]
+        return {
+            "events": self.events,
+            "streams": self.streams,
+            "signed": self._roots.agreed,
+            "findings": [each._asdict() for each in findings],
+        }
+
+    def _take(self, rows: list[tuple[Any, ...]]) -> None:
+        begin, covered = self.events, self._signed.largest if self._signed else 0
+        leaves: list[bytes] = []
+        for nth, row in enumerate(rows, start=begin):
+            case, position, kind, state, log_position, recorded_at, *_ = row
+            at = recorded_at.isoformat(timespec="microseconds")
+            # one place builds a header for the notary; here the same is spelled out, and a test holds them together
+            leaves.append(
+                SHA256(
+                    f'\x00{{"case":{quoted(case)},"index":{nth},"kind":{quoted(kind)},"log_position":{log_position},'
+                    f'"position":{position},"recorded_at":"{at[:-6]}Z","sha256":"{SHA256(state).hexdigest()}",'
+                    f'"v":{VERSION}}}'.encode()
+                ).digest()
+            )
+            self.streams += position == 1
+            if log_position != nth + 1 or not says_what_its_bytes_say(row) or nth >= covered:
+                self._look_closer(nth, row)
+        self.events += len(rows)
+        self._roots.add(leaves)
+        self._hold_against_the_leaves(begin, rows, leaves)
+
+    def _look_closer(self, nth: int, row: tuple[Any, ...]) -> None:
+        place = place_of(row)
+        if row[4] != nth + 1 and not any("log position" in each.what for each in self._findings):
+            what = f"log position {nth + 1} was expected here: something is missing or was put in before"
+            self._findings.append(Finding(place, what))
+        self._findings += [Finding(place, what) for what in not_as_stored(row)]
+
+    # -- against what was signed and published
+
+    def _hold_against_the_leaves(self, begin: int, rows: list[tuple[Any, ...]], leaves: list[bytes]) -> None:
+        if self._published and not self._differs:
+            nth = first_difference(leaves, leaves_published(self._published, begin, len(leaves)))
+            if nth is not None:
+                self._found_what_happened(begin + nth, Stored(*rows[nth][:OWN]))
+        if not self._tables_differ:
+            row = self._conn.execute(LEAVES, (begin, begin + len(leaves)), binary=True).fetchone()
+            nth = first_difference(leaves, row[0] if row else b"")
+            if nth is not None:
+                self._tables_differ = True
+                what = "the proof tables hold another leaf for it: the event or the tables were changed"
+                self._findings.append(Finding(place_of(rows[nth]), what))
+
+    def _found_what_happened(self, index: int, now: Stored | None) -> None:
+        assert self._published is not None  # noqa: S101  # asked for where there is one
+        self._differs = True
+        self._findings.insert(0, what_happened(self._conn, self._published, index, now, self._published.leaves()))
+
+    def _at_the_end(self) -> None:
+        if self._published and not self._differs and self._published.leaves() > self.events:
+            self._found_what_happened(self.events, None)
+        self._hold_against_the_roots()
+        self._hold_the_tables_against_the_root()
+
+    def _hold_against_the_roots(self) -> None:
+        roots = self._roots
+        if roots.first_wrong:
+            self._findings.append(
+                Finding(
+                    f"log {roots.agreed + 1} to {roots.first_wrong}",
+                    f"these events are not those that were signed for: the checkpoint of {roots.agreed} events agrees,"
+                    f" the one of {roots.first_wrong} does not",
+                )
+            )
+        elif roots.beyond:
+            self._findings.append(
+                Finding(
+                    f"log {self.events + 1}",
+                    f"rolled back: {self.events} events are here, and a checkpoint of {roots.beyond} was signed; the"
+                    f" one of {roots.agreed} agrees",
+                )
+            )
+
+    def _hold_the_tables_against_the_root(self) -> None:
+        signed, agreed = self._signed, self._roots.agreed
+        if signed is None or not agreed:
+            return
+        try:
+            size, _ = ProofTables(self._conn).size_and_position()
+            same = size >= signed.largest and ProofTables(self._conn).tree().root(agreed) == signed.roots[agreed]
+        except Broken:
+            same = False
+        if not same and not self._tables_differ:
+            what = f"they do not lead to the checkpoint of {agreed} events: they were changed or rolled back"
+            self._findings.append(Finding("the proof tables", what))
+
+
+# -- columns and bytes
+
+
+def says_what_its_bytes_say(row: tuple[Any, ...]) -> bool:
     try:
-        envelope = Envelope.model_validate_json(bytes(row["state"]))
+        event = orjson.loads(row[3])
+        actor = event["actor"]
+        texts = BETWEEN.join(
+            (
+                event["event_id"],
+                f"{actor['kind']}:{actor['id']}",
+                event["on_behalf_of"],
+                event["role"],
+                event["place"],
+                event["channel"],
+                event["command_id"],
+                event["cause"],
+                event["correlation"],
+                event["policy"],
+            )
+        )
+        return bool(
+            texts == row[6]
+            and texts.count(BETWEEN) == len(TEXTS) - 1
+            and (event["case"], event["position"], event["kind"]) == row[:3]
+            and row[7:] == (
+                event["read_up_to"], event["clauses"], bool(event["touches"]),
+                datetime.fromisoformat(event["at"]), datetime.fromisoformat(event["occurred_at"]),
+            )
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def not_as_stored(row: tuple[Any, ...]) -> Iterator[str]:
+    """What the columns of an event say otherwise than its bytes, read as the ledger itself reads them."""
+    try:
+        envelope = Envelope.model_validate_json(row[3])
         load_fact(envelope.kind, envelope.fact)
-    except (ValidationError, ValueError):
+    except (ValidationError, ValueError, Malformed):
         yield "the stored bytes are no event of this system"
         return
-    if envelope.event_id in seen:
-        yield f"the event id {envelope.event_id} occurs twice"
-    seen.add(envelope.event_id)
-    if (envelope.case, envelope.position, envelope.kind) != (
-        row["originator_id"],
-        row["originator_version"],
-        row["topic"],
-    ):
+    if (envelope.case, envelope.position, envelope.kind) != row[:3]:
         yield "the stored bytes belong to another place in the log"
-    for name, stored in columns_of(envelope).items():
-        if name in MOMENTS:
-            same = row[name] == getattr(envelope, name)
-        else:
-            same = row[name] == stored
-        if not same:
+    said = envelope.model_dump(include=set(COLUMNS)) | {
+        "actor": f"{envelope.actor.kind.value}:{envelope.actor.id}",
+        "clauses": list(envelope.clauses),
+        "shared": bool(envelope.touches),
+    }
+    texts = row[6].split(BETWEEN)
+    if len(texts) != len(TEXTS):
+        yield "a column holds a sign that no text of an event has"
+        return
+    for name, stored in zip(COLUMNS, (*texts, *row[7:]), strict=True):
+        if stored != said[name]:
             yield f"the column {name} is not what the stored bytes say"
 
 
-def place_of(row: DictRow) -> str:
-    return f"log {row['notification_id']}, {row['originator_id']} {row['originator_version']}, {row['topic']}"
+# -- streams and ids: the database sorts, on disk where it must; what it sorts has just been held against the bytes
+
+
+def streams_out_of_order(conn: Connection[Any]) -> Iterator[Finding]:
+    for log_position, stream, position, kind, expected in conn.execute(OUT_OF_STREAM, (FINDINGS_MOST,)):
+        what = f"stream position {expected} was expected" if position != expected else "an earlier one stands after it"
+        yield Finding(f"log {log_position}, {stream} {position}, {kind}", what)
+
+
+def event_ids_twice(conn: Connection[Any]) -> Iterator[Finding]:
+    for log_position, stream, position, kind, event_id in conn.execute(TWICE, (FINDINGS_MOST,)):
+        yield Finding(f"log {log_position}, {stream} {position}, {kind}", f"the event id {event_id} occurs twice")
+
+
+def place_of(row: tuple[Any, ...]) -> str:
+    return f"log {row[4]}, {row[0]} {row[1]}, {row[2]}"

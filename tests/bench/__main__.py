@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 OUT = Path(__file__).parents[2] / "bench" / "out"
-BENCHMARKS = ("recording", "approval_cases", "audit_trail", "first_command", "scim", "explain")
+BENCHMARKS = (
+    "recording", "approval_cases", "audit_trail", "first_command", "scim", "explain", "proof_keeping", "verify_log",
+    "package_check",
+)  # fmt: skip
 COLUMNS = ("name", "ours", "baseline", "unit", "ratio", "goal", "holds", "baseline_name")
 
 

@@ -14,8 +14,9 @@ from psycopg.rows import dict_row
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from services.audit.replay import replay
-from services.audit.verify import verify
+from services.audit.installation import verify_installation
+from services.audit.replay import disagreements
+from services.desk import Desk
 from services.projector import PROJECTIONS
 from services.settings import Settings
 from services.views import Views
@@ -94,6 +95,7 @@ async def judged(settings: Settings, client: Client, diary: Diary, lost_answers:
         verdict.out_of_order.append(f"the newest log position is {newest}, with {len(log)} events")
     await compare_with_temporal(verdict, client, ends_of(log), heads_of(log), diary)
     await asyncio.to_thread(compare_with_checks, settings, verdict)
+    await compare_with_replay(settings, verdict)
     return verdict
 
 
@@ -287,10 +289,17 @@ async def unlike_in_temporal(client: Client, case: str, stage: str, position: in
 
 
 def compare_with_checks(settings: Settings, verdict: Verdict) -> None:
-    found = verify(settings.reader_url)
+    found = verify_installation(settings)
     verdict.disagreeing += [f"verify: {each['where']}: {each['what']}" for each in found["findings"]]
-    for each in replay(settings.projector_url)["projections"]:
-        verdict.disagreeing += [f"projection {each['name']}: {difference}" for difference in each["differences"][:5]]
+
+
+async def compare_with_replay(settings: Settings, verdict: Verdict) -> None:
+    """`audit replay`, as an auditor runs it."""
+    desk = Desk(settings)
+    try:
+        verdict.disagreeing += [f"replay: {each}" for each in disagreements(await desk.replay())]
+    finally:
+        desk.close()
 
 
 def caught_up(settings: Settings, verdict: Verdict) -> int:

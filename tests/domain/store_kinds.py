@@ -14,6 +14,7 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
+from domain import disclosure, run_history
 from domain.account_creation import (
     AmendRequest,
     AskForChanges,
@@ -27,6 +28,7 @@ from domain.account_creation import (
 from domain.attempts import AttemptRefused, AttemptsSuppressed, stream_beside
 from domain.delegation import Delegate, Delegated, EndDelegation
 from domain.directory import DeclareFriendsRole
+from domain.disclosure import NoteExport, NoteReading
 from domain.facts import (
     KINDS,
     Actor,
@@ -40,9 +42,11 @@ from domain.facts import (
 )
 from domain.founding import BeginFollowingStaff
 from domain.opening_hours import BranchClosed, CloseBranch, LiftClosure
+from domain.run_history import KeepRunHistory
 from domain.waiting import Reconsider
 from tests.domain.house import (
     ASSISTANT,
+    AUDITOR,
     CASE,
     CLERK,
     DIRECTOR,
@@ -118,6 +122,7 @@ def a_life() -> House:
     rights_come_and_go(house)
     people_go(house)
     hr_feeds(house)
+    records_are_read_and_kept(house)
     attempts_are_refused(house)
     return house
 
@@ -179,6 +184,18 @@ def requests_come_to_nothing(house: House) -> None:
     house.does(CloseBranch(place="*", day=date(2026, 3, 4), because="Storm"), DIRECTOR, "opening_hours")
     house.leaves(DIRECTOR).reconsiders(expired)
     house.passes(days=40).time_passes(expired)
+
+
+def records_are_read_and_kept(house: House) -> None:
+    house.does(NoteReading(of_case=CASE), MANAGER, disclosure.stream_of(CASE))
+    taken = NoteExport(of_case=CASE, formats=("jsonl",), events=12, up_to=40, since=house.now)
+    house.does(taken, AUDITOR, disclosure.stream_of(CASE))
+    history = Evidence(
+        sha256=LOGO.sha256, size=1234, media_type="application/gzip", under=(f"case:{CASE}",), wrapped="AA==",
+        nonce="AA==",
+    )  # fmt: skip
+    kept = KeepRunHistory(of_case=CASE, run="run", type="AccountCreation", ended="completed", steps=9, history=history)
+    house.does(kept, TIMER, run_history.stream_of(CASE))
 
 
 def attempts_are_refused(house: House) -> None:

@@ -105,10 +105,10 @@ def test_each_part_knows_the_passwords_of_its_own_roles_alone(compose: dict[str,
         for name, _, env in plain_processes(compose, example_values())
     }
     assert known == {
-        "migrate": {"migrator", "recorder", "keeper", "projector", "reader"},
+        "migrate": {"migrator", "recorder", "keeper", "notary", "projector", "reader"},
         "first-start": {"recorder", "keeper", "projector", "reader"},
         "worker": {"recorder", "keeper"},
-        "projector": {"projector", "keeper"},
+        "projector": {"projector", "keeper", "notary"},
         "api": {"recorder", "keeper", "reader"},
     }
     with_superuser = [

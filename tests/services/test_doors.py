@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from services import desk
+from services.audit.keys import SigningKey
 from services.demo import is_ready
 from services.embedded_temporal import temporal_program, without_temporal_settings
 from services.settings import Runtime
@@ -303,6 +305,40 @@ def test_the_log_is_whole_and_the_projections_follow_from_it(system: RunningSyst
     assert (verified.exit_code, json.loads(verified.stdout)["findings"]) == (DONE, [])
     replayed = system.cli("audit", "replay", "--json")
     assert replayed.exit_code == DONE, replayed.output
+
+
+def test_an_auditor_takes_a_case_away_and_checks_it_with_the_key_alone(system: RunningSystem, tmp_path: Path) -> None:
+    case, key, package = system.requested(), tmp_path / "log.pub", tmp_path / "package"
+    key.write_text(system.cli("audit", "key").stdout)
+    exported = system.cli("audit", "export", str(package), "--case", case)
+    assert exported.exit_code == DONE, exported.output
+    checked = system.cli("audit", "check", str(package), "--key", str(key), "--json")
+    assert (checked.exit_code, json.loads(checked.stdout)["findings"]) == (DONE, []), checked.output
+    for file in package.glob("events/*/*.json"):
+        file.write_bytes(file.read_bytes().replace(b"p-bm-durant", b"p-bs-durant"))
+    assert system.cli("audit", "check", str(package), "--key", str(key)).exit_code == WRONG
+    assert system.cli("audit", "check", str(tmp_path / "none"), "--key", str(key)).exit_code == MALFORMED
+    assert system.cli("audit", "check", str(package), "--key", str(tmp_path / "none")).exit_code == MALFORMED
+
+
+def test_an_auditor_verifies_against_the_copies_they_kept(system: RunningSystem, tmp_path: Path) -> None:
+    published, kept = system.data / "published", tmp_path / "kept"
+    key = tmp_path / "log.pub"
+    key.write_text(system.cli("audit", "key").stdout)
+    shutil.copytree(published, kept)
+    system.requested()
+    against = ["--published", str(kept), "--key", str(key), "--checkpoint", str(kept / "checkpoint")]
+    verified = system.cli("audit", "verify", *against, "--json")
+    assert (verified.exit_code, json.loads(verified.stdout)["findings"]) == (DONE, [])
+    stranger = tmp_path / "stranger"
+    stranger.write_text(SigningKey.fresh().sign("stranger\n5\n" + "A" * 43 + "=\n").decode())
+    assert system.cli("audit", "verify", "--checkpoint", str(stranger)).exit_code == WRONG
+    own = ["--name", "w", "--state", str(tmp_path / "w")]
+    witness = ["audit", "witness", "--from", str(kept), "--key", str(key), *own]
+    assert system.json(*witness)["cosigned"] is True
+    (kept / "tile" / "0" / "000.p").rename(kept / "gone")
+    (tmp_path / "w" / "checkpoint").unlink()
+    assert system.cli(*witness).exit_code == WRONG
 
 
 def test_policy_check_names_line_and_field(tmp_path: Path) -> None:
