@@ -7,7 +7,7 @@ sends through Temporal and tells what the ledger answered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -48,9 +48,9 @@ from services.audit.verify import verify
 from services.clock import Clock, SystemClock
 from services.credentials import DoorKey, Proven, Unproven
 from services.door import door_key, key_encryption_key
-from services.evidence import EvidenceStore
+from services.evidence import EvidenceStore, known_media_type
 from services.explaining import explained
-from services.forms import command_kind, filled_in, opened, still_sealed
+from services.forms import command_kind, filled_in, keys_of, opened, patron_keys, still_sealed
 from services.hr.office import Terms, take_file
 from services.ledger import Answer, Ledger, unproven_refusal
 from services.reconciler import Reconciler
@@ -135,48 +135,72 @@ class Desk:
     # -- commands
 
     async def request(
-        self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+        self,
+        process: str,
+        fields: dict[str, Any],
+        caller: Caller,
+        id_: str | None = None,
+        concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Start a case. The same command id is the same case: `case` is in the answer."""
+        """Start a case. The same command id is the same case: `case` is in the answer. Its texts are sealed for the
+        patrons whom it `concerns` too."""
         if process not in CASE_PROCESSES:
             raise Malformed("process", f"no process is named {process}", f"one of {', '.join(CASE_PROCESSES)}")
         id_ = command_id(id_, caller)
         case = f"{process}-{uuid5(CASE_IDS, f'{caller.person}/{id_}')}"
         (opening,) = PAGES[process].opens_with
-        submission = await self._prepared(case, opening.kind, fields, caller, id_)
+        submission = await self._prepared(case, opening.kind, fields, caller, id_, concerns)
         answer = await self._reached(self._start(submission), id_)
         return {"case": case, "command": id_, **answer}
 
     async def act(
-        self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+        self,
+        case: str,
+        command: str,
+        fields: dict[str, Any],
+        caller: Caller,
+        id_: str | None = None,
+        concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
         """A decision or step, answered when it is recorded or refused."""
         id_ = command_id(id_, caller)
         process = case.partition("-")[0]
         if process not in PAGES:
             raise Malformed("case", f"no process has the stem {process!r}", f"one of {', '.join(PAGES)}")
-        submission = await self._prepared(case, command_kind(process, command), fields, caller, id_)
+        submission = await self._prepared(case, command_kind(process, command), fields, caller, id_, concerns)
         sending = self._update(submission) if process in CASE_PROCESSES else self._directly(submission)
         answer = await self._reached(sending, id_)
         return {"case": case, "command": id_, **answer}
 
     async def sign(
-        self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+        self,
+        case: str,
+        command: str,
+        fields: dict[str, Any],
+        caller: Caller,
+        id_: str | None = None,
+        concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
         """The payload that a plain Temporal signal or update must carry to do this."""
         process = case.partition("-")[0]
-        submission = await self._prepared(case, command_kind(process, command), fields, caller, command_id(id_, caller))
+        kind, id_ = command_kind(process, command), command_id(id_, caller)
+        submission = await self._prepared(case, kind, fields, caller, id_, concerns)
         return submission.model_dump(mode="json")
 
-    async def _prepared(self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str) -> Submission:
+    async def _prepared(
+        self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str, concerns: Sequence[str]
+    ) -> Submission:
         try:
-            return await asyncio.to_thread(self._prepare, case, kind, fields, caller, id_)
+            return await asyncio.to_thread(self._prepare, case, kind, fields, caller, id_, concerns)
         except (PersistenceError, DatabaseError, PoolTimeout) as error:
             raise Unreachable("PostgreSQL", id_) from error
 
-    def _prepare(self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str) -> Submission:
+    def _prepare(
+        self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str, concerns: Sequence[str]
+    ) -> Submission:
         longest = self.ledger.library().policy.settings.reason_max_chars.value
-        fields = self._with_content_seen(case, kind, filled_in(kind, fields, case, id_, self.seal, longest))
+        filled = filled_in(kind, fields, case, id_, self.seal, longest, concerns)
+        fields = self._with_content_seen(case, kind, filled)
         plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
         self._evidence_is_kept(plain.command())  # malformed here is told at the door and goes no further
         actor = Actor(kind=ActorKind.PERSON, id=caller.person)
@@ -184,6 +208,7 @@ class Desk:
 
     def _evidence_is_kept(self, command: Command) -> None:
         for named in getattr(command, "evidence", ()):
+            known_media_type(named.media_type)
             if not self.evidence.holds(named):
                 raise Malformed(
                     "evidence", "no such file is kept for this case", "what `imprimatur evidence add` printed"
@@ -289,13 +314,17 @@ class Desk:
                 "case", f"there is no case {case}" + (" at that time" if at else ""), "an id that `case list` shows"
             )
         clear = reader is None or may_read_texts(reader, state, self.ledger.library())
-        shown = as_shown(state, [self._shown(each, clear) for each in recorded])
+        shown = as_shown(state, self._all_shown(recorded, clear))
         return shown | {"set_up": set_up_of(state, self.ledger.library(state.policy))}
 
-    def _shown(self, recorded: Recorded, clear: bool) -> dict[str, Any]:
-        envelope = recorded.envelope
-        shown = envelope.model_dump(mode="json", exclude={"command", "fact"})
-        fact = opened(envelope.fact, envelope.command_id, self.seal) if clear else still_sealed(envelope.fact)
+    def _all_shown(self, recorded: Sequence[Recorded], clear: bool) -> list[dict[str, Any]]:
+        if not clear:
+            return [self._shown(each, still_sealed(each.envelope.fact)) for each in recorded]
+        opening = self.seal.opening(keys_of([each.envelope.fact for each in recorded]))
+        return [self._shown(each, opened(each.envelope.fact, each.envelope.command_id, opening)) for each in recorded]
+
+    def _shown(self, recorded: Recorded, fact: dict[str, Any]) -> dict[str, Any]:
+        shown = recorded.envelope.model_dump(mode="json", exclude={"command", "fact"})
         return shown | {
             "fact": fact,
             "log_position": recorded.log_position,
@@ -384,9 +413,11 @@ class Desk:
         """Wait until the projections have what was just recorded; False if they have not in a few seconds."""
         return await self._in_thread(self.views.wait_for, log_position, SEEN_WITHIN_SECONDS)
 
-    async def keep(self, content: bytes, media_type: str, case: str) -> dict[str, Any]:
+    async def keep(
+        self, content: bytes, media_type: str, case: str, concerns: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Store an evidence file beside the log; what to name in a command's `evidence`."""
-        kept: Evidence = await self._in_thread(self._keep, content, media_type, case)
+        kept: Evidence = await self._in_thread(self._keep, content, media_type, case, concerns)
         return kept.model_dump(mode="json")
 
     async def only_who_has_to_do_with(self, case: str, person: str) -> None:
@@ -400,10 +431,10 @@ class Desk:
         if not may_read_texts(person, state, self.ledger.library()):
             raise NoAuthority("PR-2", f"{person} has nothing to do with this case", "let someone who has add the file")
 
-    def _keep(self, content: bytes, media_type: str, case: str) -> Evidence:
+    def _keep(self, content: bytes, media_type: str, case: str, concerns: Sequence[str]) -> Evidence:
         if self.ledger.state(case).position == 0:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
-        return self.evidence.put(content, media_type, case)
+        return self.evidence.put(content, media_type, case, patron_keys(concerns))
 
     # -- sessions
 
