@@ -19,9 +19,11 @@ from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson, Person
 from domain.facts import Act, Authority, Envelope, Fact, NoAuthority, Refused
 from domain.hr_feed import STAFF_FILE, HrRegister
-from domain.in_force import Account, InForce, Right, account_scope, rights_scope
+from domain.in_force import Account, InForce, Right, account_scope, forgotten_scope, rights_scope
+from domain.legal_hold import SCOPE as LEGAL_HOLDS
+from domain.legal_hold import HoldPlaced, HoldReleased
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
-from domain.policy import Decides, Policy, Role, policy_on_record
+from domain.policy import DECIDES_CAME_LATER, Decides, Policy, Role, policy_on_record
 from domain.policy_adoption import PolicyAdopted
 
 AT_WORK_IN_HEADQUARTERS = {
@@ -49,6 +51,7 @@ class Register:
         self.policies: list[tuple[PolicyAdopted, Policy]] = []
         self.calendar: Calendar | None = None
         self.delegations: dict[str, Delegated] = {}
+        self.legal_holds: dict[str, HoldPlaced] = {}
         self.claims: dict[str, str] = {}
         self.in_force = InForce()
         self.hr = HrRegister()
@@ -126,6 +129,10 @@ class Register:
                 self.delegations[delegation] = fact
             case DelegationEnded(delegation=delegation):
                 self.delegations.pop(delegation, None)
+            case HoldPlaced(hold=hold):
+                self.legal_holds[hold] = fact
+            case HoldReleased(hold=hold):
+                self.legal_holds.pop(hold, None)
             case _:
                 return False
         return True
@@ -350,7 +357,7 @@ class Library:
         return self.only(role, act, clause, to=to, process=process, place=where, not_through=parties)
 
     def decides(self, process: str) -> Decides:
-        return self.policy.decides[process]
+        return self.policy.decides.get(process) or DECIDES_CAME_LATER[process]
 
     def who_decides(self, process: str, place: str, parties: Collection[str]) -> tuple[Role, str, tuple[str, ...]]:
         """Role, place and persons who decide now: the stand-in where the post is vacant or its holder is a party."""
@@ -392,6 +399,17 @@ class Library:
         """PR-4: the role by which someone posts without asking."""
         held = self.roles(person)
         return next((role for role in self.policy.may_post if role in held), None)
+
+    # what is kept and what was forgotten
+
+    def legal_holds(self) -> list[HoldPlaced]:
+        """Those that were placed and not released."""
+        self.read.add(LEGAL_HOLDS)
+        return list(self._register.legal_holds.values())
+
+    def is_forgotten(self, patron: str) -> bool:
+        self.read.add(forgotten_scope(patron))
+        return patron in self._register.in_force.forgotten
 
     # what other cases hold
 
