@@ -40,6 +40,7 @@ from domain.facts import (
     State,
 )
 from domain.library import Library
+from domain.openings import Purpose
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
 from services.activities import as_answer, as_malformed
@@ -50,9 +51,11 @@ from services.credentials import DoorKey, Proven, Unproven
 from services.door import door_key, key_encryption_key
 from services.evidence import EvidenceStore, known_media_type
 from services.explaining import explained
-from services.forms import command_kind, filled_in, keys_of, opened, patron_keys, still_sealed
+from services.forms import command_kind, filled_in, patron_keys, still_sealed
+from services.founding import operator_name
 from services.hr.office import Terms, take_file
-from services.ledger import Answer, Ledger, unproven_refusal
+from services.ledger import Answer, Ledger, Sender, operator, unproven_refusal
+from services.openings import opened_for
 from services.reconciler import Reconciler
 from services.seal import KeyStore, Seal
 from services.settings import Settings
@@ -296,12 +299,18 @@ class Desk:
 
     # -- what people look at
 
-    async def case(self, case: str, reader: str | None, at: datetime | None = None) -> dict[str, Any]:
+    async def case(
+        self,
+        case: str,
+        reader: Caller | None,
+        at: datetime | None = None,
+        purpose: Purpose = Purpose.CASE_WORK,
+    ) -> dict[str, Any]:
         """One case: stage, facts, who is waited for, until when; as it stands or as it stood. `reader` None is the
-        operator, who holds the keys anyway."""
-        return await self._in_thread(self._case, case, reader, at)
+        operator, who holds the keys anyway. Whoever is shown what is sealed for a patron is on record."""
+        return await self._in_thread(self._case, case, reader, at, purpose)
 
-    def _case(self, case: str, reader: str | None, at: datetime | None) -> dict[str, Any]:
+    def _case(self, case: str, reader: Caller | None, at: datetime | None, purpose: Purpose) -> dict[str, Any]:
         page = PAGES.get(case.partition("-")[0])
         if page is None:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
@@ -313,15 +322,12 @@ class Desk:
             raise NoSuchCase(
                 "case", f"there is no case {case}" + (" at that time" if at else ""), "an id that `case list` shows"
             )
-        clear = reader is None or may_read_texts(reader, state, self.ledger.library())
-        shown = as_shown(state, self._all_shown(recorded, clear))
+        if reader is None or may_read_texts(reader.person, state, self.ledger.library()):
+            facts = opened_for(self.ledger, self.seal, case, recorded, reader_of(reader), purpose)
+        else:
+            facts = [still_sealed(each.envelope.fact) for each in recorded]
+        shown = as_shown(state, [self._shown(each, fact) for each, fact in zip(recorded, facts, strict=True)])
         return shown | {"set_up": set_up_of(state, self.ledger.library(state.policy))}
-
-    def _all_shown(self, recorded: Sequence[Recorded], clear: bool) -> list[dict[str, Any]]:
-        if not clear:
-            return [self._shown(each, still_sealed(each.envelope.fact)) for each in recorded]
-        opening = self.seal.opening(keys_of([each.envelope.fact for each in recorded]))
-        return [self._shown(each, opened(each.envelope.fact, each.envelope.command_id, opening)) for each in recorded]
 
     def _shown(self, recorded: Recorded, fact: dict[str, Any]) -> dict[str, Any]:
         shown = recorded.envelope.model_dump(mode="json", exclude={"command", "fact"})
@@ -481,6 +487,12 @@ def update_id(submission: Submission) -> str:
     """Temporal answers an update id it knows with its first answer; so another content must be another update, for the
     ledger to see and refuse."""
     return f"{submission.id}/{submission.content[:16]}"
+
+
+def reader_of(reader: Caller | None) -> Sender:
+    if reader is None:
+        return operator(operator_name())
+    return Sender(Actor(kind=ActorKind.PERSON, id=reader.person), reader.method, reader.channel, None)
 
 
 def may_read_texts(person: str, state: State, library: Library) -> bool:

@@ -14,6 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime
 
 from domain.facts import Channel, Malformed, NoAuthority, Refused
+from domain.openings import Purpose
 from services.api.front_page import front_page
 from services.credentials import Unproven
 from services.desk import Caller, Desk, NoSuchCase, Unreachable
@@ -119,7 +120,13 @@ async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials
 
 Who = Annotated[Caller, Depends(caller)]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
+# ids of patrons, with commas: what is said is sealed under their keys too
+Concerns = Annotated[str, Header(alias="Imprimatur-Concerns", max_length=2_000)]
 Fields = Annotated[dict[str, Any], Body()]
+
+
+def ids_in(header: str) -> list[str]:
+    return [each.strip() for each in header.split(",") if each.strip()]
 
 
 def answered(answer: dict[str, Any], created: int) -> JSONResponse:
@@ -138,26 +145,30 @@ def answered(answer: dict[str, Any], created: int) -> JSONResponse:
 
 def add_cases(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/v1/cases/{process}", status_code=201, summary="Start a case")
-    async def start(process: str, fields: Fields, who: Who, key: Key = None) -> JSONResponse:
-        return answered(await desk.request(process, fields, who, key), 201)
+    async def start(process: str, fields: Fields, who: Who, key: Key = None, concerns: Concerns = "") -> JSONResponse:
+        return answered(await desk.request(process, fields, who, key, ids_in(concerns)), 201)
 
     @app.post("/api/v1/cases/{case}/commands/{command}", summary="A decision or a step")
-    async def act(case: str, command: str, fields: Fields, who: Who, key: Key = None) -> JSONResponse:
-        return answered(await desk.act(case, command, fields, who, key), 200)
+    async def act(
+        case: str, command: str, fields: Fields, who: Who, key: Key = None, concerns: Concerns = ""
+    ) -> JSONResponse:
+        return answered(await desk.act(case, command, fields, who, key, ids_in(concerns)), 200)
 
     @app.post("/api/v1/cases/{case}/evidence", status_code=201, summary="Keep a file beside the log")
-    async def keep(case: str, request: Request, who: Who) -> dict[str, Any]:
+    async def keep(case: str, request: Request, who: Who, concerns: Concerns = "") -> dict[str, Any]:
         await desk.only_who_has_to_do_with(case, who.person)
         media_type = request.headers.get("content-type", "application/octet-stream")
-        return await desk.keep(await request.body(), media_type, case)
+        return await desk.keep(await request.body(), media_type, case, ids_in(concerns))
 
     @app.get("/api/v1/cases", summary="All cases")
     async def cases(who: Who) -> list[dict[str, Any]]:
         return await desk.cases()
 
     @app.get("/api/v1/cases/{case}", summary="One case, as it stands or as it stood")
-    async def case(case: str, who: Who, at: AwareDatetime | None = None) -> dict[str, Any]:
-        return await desk.case(case, who.person, at)
+    async def case(
+        case: str, who: Who, at: AwareDatetime | None = None, purpose: Purpose = Purpose.CASE_WORK
+    ) -> dict[str, Any]:
+        return await desk.case(case, who, at, purpose)
 
 
 def add_readings(app: FastAPI, desk: Desk) -> None:
