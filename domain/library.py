@@ -23,6 +23,7 @@ from domain.in_force import Account, InForce, Right, account_scope, forgotten_sc
 from domain.legal_hold import SCOPE as LEGAL_HOLDS
 from domain.legal_hold import HoldPlaced, HoldReleased
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
+from domain.patron_basis import Consent, Content, PatronBasis, Use, consent_scope, content_scope, patron_scope
 from domain.policy import DECIDES_CAME_LATER, Decides, Policy, Role, policy_on_record
 from domain.policy_adoption import PolicyAdopted
 
@@ -55,6 +56,7 @@ class Register:
         self.claims: dict[str, str] = {}
         self.in_force = InForce()
         self.hr = HrRegister()
+        self.patrons = PatronBasis()
         self._groups: dict[str, set[str]] | None = None
         self._by_role: dict[str, dict[Role, list[Person]]] = {}
 
@@ -90,7 +92,8 @@ class Register:
             self.claims[key] = envelope.case
         if roles_changed := self.hr.learn(envelope, fact):
             self.forget_roles()
-        learnt = (self._learn(fact), self.in_force.learn(envelope, fact), roles_changed)
+        in_force, patrons = self.in_force.learn(envelope, fact), self.patrons.learn(envelope, fact)
+        learnt = (self._learn(fact), in_force, patrons, roles_changed)
         if any(learnt):
             self.outside_position = log_position
         self.position = log_position
@@ -100,7 +103,7 @@ class Register:
         kept = copy(self)
         for name, value in vars(self).items():
             setattr(kept, name, copy(value) if isinstance(value, dict | list) else value)
-        kept.in_force, kept.hr = self.in_force.still(), self.hr.still()
+        kept.in_force, kept.hr, kept.patrons = self.in_force.still(), self.hr.still(), self.patrons.still()
         return kept
 
     def supposing(self, person: Person) -> Register:
@@ -399,6 +402,36 @@ class Library:
         """PR-4: the role by which someone posts without asking."""
         held = self.roles(person)
         return next((role for role in self.policy.may_post if role in held), None)
+
+    # what stands behind the use of patrons' pictures and words
+
+    def consent(self, id_: str) -> Consent | None:
+        self.read.add(consent_scope(id_))
+        return self._register.patrons.consents.get(id_)
+
+    def content(self, id_: str) -> Content | None:
+        self.read.add(content_scope(id_))
+        return self._register.patrons.contents.get(id_)
+
+    def use(self, id_: str) -> Use | None:
+        """A use as it stands; its end is told under its content."""
+        found = self._register.patrons.uses.get(id_)
+        if found:
+            self.read.add(content_scope(found.content))
+        return found
+
+    def uses_of(self, consents: Iterable[str] = (), contents: Iterable[str] = ()) -> list[Use]:
+        """Every use that stands and ever rested on one of these consents, or shows one of these contents."""
+        keys = [*consents, *contents]
+        self.read.update((*map(consent_scope, keys), *map(content_scope, keys)))
+        ids = dict.fromkeys(use for key in keys for use in self._register.patrons.uses_of.get(key, ()))
+        found = [use for id_ in ids if (use := self.use(id_))]
+        return [each for each in found if each.stands_at(self.at)]
+
+    def on_record_of(self, patron: str) -> tuple[str, ...]:
+        """Consents and pictures that have to do with this patron."""
+        self.read.add(patron_scope(patron))
+        return self._register.patrons.of_patron.get(patron, ())
 
     # what is kept and what was forgotten
 

@@ -1,6 +1,7 @@
 """Every process by its stem: where a command is decided and a case is folded."""
 
 from domain.account_creation import ACCOUNT_CREATION
+from domain.consent import CONSENT
 from domain.delegation import DELEGATION
 from domain.directory import DIRECTORY
 from domain.erasure import ERASURE
@@ -10,14 +11,18 @@ from domain.hr_feed import HR_FEED
 from domain.legal_hold import LEGAL_HOLD
 from domain.opening_hours import OPENING_HOURS
 from domain.openings import OPENINGS
+from domain.photo_permission import PHOTO_PERMISSION
 from domain.policy_adoption import POLICY
 from domain.posting_rights import POSTING_RIGHTS
+from domain.revocation import REVOCATION
 from domain.staff_change import STAFF_CHANGE
+from domain.uses import USES
 
 PAGES: dict[str, Page] = {
     page.name: page
     for page in (
         ACCOUNT_CREATION,
+        CONSENT,
         DELEGATION,
         DIRECTORY,
         ERASURE,
@@ -26,10 +31,21 @@ PAGES: dict[str, Page] = {
         LEGAL_HOLD,
         OPENINGS,
         OPENING_HOURS,
+        PHOTO_PERMISSION,
         POLICY,
         POSTING_RIGHTS,
+        REVOCATION,
         STAFF_CHANGE,
+        USES,
     )
 }
 # Processes whose every case is a workflow of its own; the others keep one stream for the whole library.
-CASE_PROCESSES = (ACCOUNT_CREATION.name, ERASURE.name, POSTING_RIGHTS.name, STAFF_CHANGE.name)
+CASE_PROCESSES = (
+    ACCOUNT_CREATION.name,
+    CONSENT.name,
+    ERASURE.name,
+    PHOTO_PERMISSION.name,
+    POSTING_RIGHTS.name,
+    REVOCATION.name,
+    STAFF_CHANGE.name,
+)
