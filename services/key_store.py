@@ -1,7 +1,8 @@
 """Wrapping keys, in a database schema of their own, wrapped by a key-encryption key that is kept outside the database.
 
-No process keeps either of them: each sealing and each opening asks the database and reads the file, so that a key that
-was destroyed a moment ago is gone everywhere at that moment.
+What a process remembers of the wrapping keys holds for one key-encryption key alone, and the file is looked at with
+each sealing and each opening: another one takes its place whenever a key is destroyed, so what was destroyed a moment
+ago is gone everywhere at that moment.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
@@ -29,6 +31,7 @@ MAKE = "insert into keys.wrapping values (%s, %s, %s) on conflict (key_id) do no
 DESTROYED = "select key_id from keys.destroyed where key_id = any (%s)"
 # a rotation may come between the look at the table and the look at the file; hardly twice
 LOOKS = 3
+REMEMBERED_AT_MOST = 10_000
 
 
 class CannotOpen(Exception):
@@ -52,6 +55,9 @@ class KeyEncryptionKey:
     def newest(self) -> KeyEncryptionKey:
         return self
 
+    def epoch(self) -> str | None:
+        return self.id
+
     def wrap(self, key: bytes) -> bytes:
         return aes_key_wrap(self._secret, key)
 
@@ -65,6 +71,9 @@ class KeyEncryptionKeys(Protocol):
     def named(self, id_: str) -> KeyEncryptionKey | None: ...
 
     def newest(self) -> KeyEncryptionKey: ...
+
+    def epoch(self) -> str | None:
+        """What is remembered holds for as long as this is the same; None: nothing may be remembered now."""
 
 
 class KeyFile:
@@ -96,6 +105,13 @@ class KeyFile:
         if found is None:
             raise CannotOpen(f"there is no key-encryption key in {self.file}")
         return found
+
+    def epoch(self) -> str | None:
+        """While another key-encryption key is about to take its place, each time is asked for anew."""
+        if self.next.exists():
+            return None
+        stands = key_in(self.file)
+        return stands.id if stands else None
 
 
 def key_in(file: Path) -> KeyEncryptionKey | None:
@@ -149,9 +165,10 @@ class KeyStore:
     def __init__(self, url: str, keks: KeyEncryptionKeys) -> None:
         self.pool = ConnectionPool(url, min_size=1, max_size=4, open=True, kwargs={"autocommit": True})
         self.keks = keks
+        self._lock, self._remembered, self._epoch = Lock(), dict[str, bytes](), ""
 
     def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
-        """Keys by id, as of one moment; what is missing is made. KeyDestroyed for one that was destroyed."""
+        """Keys by id; what is missing is made. KeyDestroyed for one that was destroyed."""
         wanted = list(dict.fromkeys(key_ids))
         found = self.existing(wanted)
         if len(found) == len(wanted):
@@ -160,8 +177,29 @@ class KeyStore:
             return held.keys(wanted)
 
     def existing(self, key_ids: Iterable[str]) -> dict[str, bytes]:
-        """Those of these keys that exist, as of one moment."""
+        """Those of these keys that exist."""
         wanted = list(dict.fromkeys(key_ids))
+        # read before anything is asked: what is found out is remembered for this epoch or for none
+        epoch = self.keks.epoch()
+        found = self._known(epoch, wanted)
+        if unknown := [each for each in wanted if each not in found]:
+            found |= self._stored(unknown)
+            self._remember(epoch, found)
+        return found
+
+    def _known(self, epoch: str | None, wanted: list[str]) -> dict[str, bytes]:
+        with self._lock:
+            if epoch != self._epoch or len(self._remembered) > REMEMBERED_AT_MOST:
+                self._remembered.clear()
+                self._epoch = epoch or ""
+            return {each: self._remembered[each] for each in wanted if each in self._remembered}
+
+    def _remember(self, epoch: str | None, found: dict[str, bytes]) -> None:
+        with self._lock:
+            if epoch and epoch == self._epoch:
+                self._remembered |= found
+
+    def _stored(self, wanted: list[str]) -> dict[str, bytes]:
         kek = ""
         for _ in range(LOOKS):
             with self.pool.connection() as conn:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 OUT = Path(__file__).parents[2] / "bench" / "out"
-BENCHMARKS = ("recording", "approval_cases", "audit_trail", "first_command")
+BENCHMARKS = ("recording", "sealing", "approval_cases", "audit_trail", "first_command")
 COLUMNS = ("name", "ours", "baseline", "unit", "ratio", "goal", "holds", "baseline_name")
 
 

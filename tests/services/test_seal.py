@@ -13,7 +13,7 @@ import pytest
 from domain.facts import Evidence, Malformed, Sealed
 from services.evidence import LARGEST_FILE_BYTES, EvidenceStore
 from services.recorder import LedgerRecorder
-from services.seal import CannotOpen, KeyDestroyed, KeyEncryptionKey, KeyFile, KeyStore, Seal, case_key
+from services.seal import CannotOpen, KeyEncryptionKey, KeyFile, KeyStore, Seal, case_key
 from tests.system import Database, Office, a_case
 
 SECRET = "Because the handle names a living patron."
@@ -148,19 +148,6 @@ def test_the_key_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> No
     assert KeyFile(file).made().newest().id == first.id
     assert file.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in file.parent.iterdir()] == [file.name]
-
-
-def test_no_process_keeps_a_key_that_was_destroyed(seal: Seal, database: Database) -> None:
-    patron = f"patron:{uuid4()}"
-    sealed = seal.text(SECRET, a_case(), "command", "reason", also_under=(patron,))
-    assert seal.opened(sealed, "command", "reason") == SECRET
-    with psycopg.connect(database.url("keeper")) as conn:
-        conn.execute("delete from keys.wrapping where key_id = %s", (patron,))
-        conn.execute("insert into keys.destroyed values (%s, default, '', '', 0)", (patron,))
-    with pytest.raises(CannotOpen):
-        seal.opened(sealed, "command", "reason")
-    with pytest.raises(KeyDestroyed):
-        seal.text(SECRET, a_case(), "command", "reason", also_under=(patron,))
 
 
 # files
