@@ -91,8 +91,8 @@ def where(tag: str, *folders: Path) -> dict[str, list[str]]:
 
 
 def wrapped_keys_in(*folders: Path, thoroughly: Collection[str] = ()) -> set[bytes]:
-    """Whatever may be a wrapped key: rows of today, dead rows, the write-ahead log. `thoroughly` names files, a table's,
-    in which every place is one."""
+    """Whatever may be a wrapped key: rows of today, dead rows, the write-ahead log. `thoroughly` names files, a
+    table's, in which every place is one."""
     found: set[bytes] = set()
     for file in files_in(*folders):
         content = file.read_bytes()
