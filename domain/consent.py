@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from domain.library import Library
 
 PROCESS = "consent"
+STATUS_HASH = r"^([0-9a-f]{64})?$"
 
 
 class Stage(StrEnum):
@@ -120,7 +121,8 @@ class When(StrEnum):
 
 class RecordConsent(Command, kind="consent.RecordConsent"):
     """`patron` and `guardian` are numbers given by a door. `of_age_in` is the first of the month in which a minor
-    comes of age: the day of birth itself is nowhere on record."""
+    comes of age: the day of birth itself is nowhere on record. `status_sha256`: the hash of a secret with which the
+    patron sees their receipt."""
 
     secret_texts: ClassVar[tuple[str, ...]] = ("name", "guardian_name", "email", "telephone", "handle", "note")
     concerns: ClassVar[tuple[str, ...]] = ("patron", "guardian")
@@ -137,6 +139,7 @@ class RecordConsent(Command, kind="consent.RecordConsent"):
     given_at: AwareDatetime | None = None
     language: Line = "en"
     program: Program | None = None
+    status_sha256: str = Field(default="", pattern=STATUS_HASH)
     name: Sealed | None = None
     guardian_name: Sealed | None = None
     email: Sealed | None = None
@@ -192,6 +195,7 @@ class ConsentRecorded(ConsentNoted, kind="consent.ConsentRecorded"):
     until: date | None
     given_at: AwareDatetime
     language: Line
+    status_sha256: str = ""
     recorded_by: str
     name: Sealed | None = None
     guardian_name: Sealed | None = None
@@ -288,6 +292,16 @@ class ConsentCase(State):
         if self.recorded is None:
             raise LookupError(f"{self.case} has no consent yet")
         return self.recorded
+
+    @property
+    def handled_at(self) -> str:
+        """Where what is sealed in it may be read, beside headquarters."""
+        return self.recorded.place if self.recorded else ""
+
+    def concerned(self) -> tuple[str, ...]:
+        """Patrons under whose keys everything of this case is sealed."""
+        known = self.recorded
+        return tuple(each for each in (known.patron, known.guardian) if each) if known else ()
 
     def closed(self) -> bool:
         return self.stage in OVER

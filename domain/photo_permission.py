@@ -227,6 +227,15 @@ class PhotoCase(State):
             raise LookupError(f"{self.case} has no picture yet")
         return self.taken_in
 
+    @property
+    def handled_at(self) -> str:
+        """Where what is sealed in it may be read, beside headquarters."""
+        return self.taken_in.place if self.taken_in else ""
+
+    def concerned(self) -> tuple[str, ...]:
+        """Patrons under whose keys everything of this case is sealed."""
+        return tuple(each.patron for each in self.persons)
+
     def closed(self) -> bool:
         return self.stage in OVER
 
@@ -364,6 +373,9 @@ def each_person_once(persons: tuple[Identifiable, ...]) -> None:
     patrons = [each.patron for each in persons]
     if len(set(patrons)) < len(patrons):
         raise Refused(PR_13, "someone is named twice in this picture", "each person who can be recognised, once")
+    if len(patrons) > MOST_PERSONS:
+        because = f"{len(patrons)} people in one picture are more than it can be sealed for"
+        raise Refused(PR_12, because, f"pictures of {MOST_PERSONS} people at most, or the others hidden")
 
 
 def no_larger_than_can_be_looked_at(taken: Taken, library: Library) -> None:

@@ -379,10 +379,20 @@ class RevocationCase(State):
     content: str = ""
 
     @property
-    def request(self) -> RevocationAsked:
+    def said(self) -> RevocationAsked:
         if self.asked is None:
             raise LookupError(f"{self.case} has no request yet")
         return self.asked
+
+    @property
+    def handled_at(self) -> str:
+        """Where what is sealed in it may be read, beside headquarters."""
+        return self.asked.place if self.asked else ""
+
+    def concerned(self) -> tuple[str, ...]:
+        """Patrons under whose keys everything of this case is sealed."""
+        asker = (self.asked.patron,) if self.asked else ()
+        return tuple(dict.fromkeys((*asker, *filter(None, [self.patron]))))
 
     def closed(self) -> bool:
         return self.stage in OVER
@@ -590,7 +600,7 @@ def one_that_is_open(use: str, case: RevocationCase) -> Removal:
 def as_checked(check: CheckIdentity, case: RevocationCase, by: str) -> IdentityChecked:
     return IdentityChecked(
         patron=check.on_record, consents=named_once(check.consents), pictures=named_once(check.pictures),
-        asker=case.request.patron, checked=check.checked, as_guardian=case.request.as_guardian, by=by,
+        asker=case.said.patron, checked=check.checked, as_guardian=case.said.as_guardian, by=by,
     )  # fmt: skip
 
 
@@ -599,12 +609,12 @@ def named_once(ids: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def what_it_is_about(case: RevocationCase) -> dict[str, object]:
-    return {"patron": case.patron or case.request.patron, "consents": case.consents, "pictures": case.pictures}
+    return {"patron": case.patron or case.said.patron, "consents": case.consents, "pictures": case.pictures}
 
 
 def letter_of(case: RevocationCase) -> dict[str, object]:
-    request = case.request
-    return {"email": request.email, "sealed_in": request.sealed_in, "case": case.case, "asked_at": case.asked_at}
+    said = case.said
+    return {"email": said.email, "sealed_in": said.sealed_in, "case": case.case, "asked_at": case.asked_at}
 
 
 def dropped(case: RevocationCase) -> RevocationRestated:
@@ -674,7 +684,7 @@ def when_all_is_gone(case: RevocationCase, library: Library) -> tuple[Fact, ...]
         **what_it_is_about(case), **letter_of(case), removed=sum(each.why is None for each in case.removals),
         impossible=tuple(each.why for each in case.removals if each.why is not None),
     )  # fmt: skip
-    if case.request.email is not None:
+    if case.said.email is not None:
         return removed, RevocationCompleted()
     return removed, ask_headquarters("write the letter by post that all is removed", library)
 

@@ -29,6 +29,7 @@ from services.founding import NotFounded
 from services.hr.commands import hr_commands
 from services.hr.office import Terms
 from services.hr.webhook_commands import webhook_commands
+from services.patron_commands import add_revocations, consent_commands, picture_commands
 from services.privacy_commands import add_holds, key_commands
 from services.remote import RemoteDesk
 from services.settings import NotRunning, Settings, SettingsError
@@ -445,6 +446,24 @@ def ask_the_installation(
 app.add_typer(webhook_commands(ask_the_installation), name="webhooks")
 app.add_typer(key_commands(ask_the_installation), name="keys")
 add_holds(app, ask_the_ledger)
+
+
+def ask_the_desk(
+    as_json: bool, data: Path, question: Callable[[Any], Awaitable[Any]], in_words: Callable[[Any], str]
+) -> NoReturn:
+    def do() -> None:
+        session = Session(as_json, data)
+        told = session.ask(question)
+        if isinstance(told, dict) and (told.get("refused") or told.get("malformed")):
+            session.tell_answer(told, "")
+        session.tell(told, in_words(told))
+
+    running(as_json, do)
+
+
+app.add_typer(consent_commands(ask_the_desk, moment), name="consent")
+app.add_typer(picture_commands(ask_the_desk), name="picture")
+add_revocations(app, ask_the_desk)
 
 
 @staff_app.command("preview")

@@ -56,6 +56,8 @@ from services.founding import operator_name
 from services.hr.office import Terms, take_file
 from services.ledger import Answer, Ledger, Sender, operator, unproven_refusal
 from services.openings import opened_for
+from services.patron_forms import note_patrons, numbered
+from services.patrons import PatronIndex
 from services.reconciler import Reconciler
 from services.seal import KeyStore, Seal
 from services.settings import Settings
@@ -79,6 +81,7 @@ class Caller(NamedTuple):
     person: str
     method: str
     channel: Channel
+    kind: ActorKind = ActorKind.PERSON
 
 
 class NoSuchCase(Malformed):
@@ -117,6 +120,10 @@ class Desk:
     @cached_property
     def evidence(self) -> EvidenceStore:
         return EvidenceStore(self.settings.data / "evidence", self.ledger.recorder, self.seal)
+
+    @cached_property
+    def patrons(self) -> PatronIndex:
+        return PatronIndex(self.keys)
 
     @cached_property
     def views(self) -> Views:
@@ -201,13 +208,22 @@ class Desk:
     def _prepare(
         self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str, concerns: Sequence[str]
     ) -> Submission:
-        longest = self.ledger.library().policy.settings.reason_max_chars.value
+        library = self.ledger.library()
+        concerns = (*concerns, *self._concerned(case))
+        longest, fields = library.policy.settings.reason_max_chars.value, numbered(kind, fields, id_, library)
         filled = filled_in(kind, fields, case, id_, self.seal, longest, concerns)
-        fields = self._with_content_seen(case, kind, filled)
+        given, fields = fields, self._with_content_seen(case, kind, filled)
         plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
         self._evidence_is_kept(plain.command())  # malformed here is told at the door and goes no further
-        actor = Actor(kind=ActorKind.PERSON, id=caller.person)
+        # before it is on record: a patron who is on record is found
+        note_patrons(kind, given, self.patrons)
+        actor = Actor(kind=caller.kind, id=caller.person)
         return self.door.prove(plain, actor, caller.method, caller.channel, self.clock.now())
+
+    def _concerned(self, case: str) -> tuple[str, ...]:
+        """The patrons whom everything in this case concerns, whether or not it is said again."""
+        concerned = getattr(self.ledger.state(case), "concerned", None)
+        return concerned() if concerned else ()
 
     def _evidence_is_kept(self, command: Command) -> None:
         for named in getattr(command, "evidence", ()):
@@ -440,7 +456,7 @@ class Desk:
     def _keep(self, content: bytes, media_type: str, case: str, concerns: Sequence[str]) -> Evidence:
         if self.ledger.state(case).position == 0:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
-        return self.evidence.put(content, media_type, case, patron_keys(concerns))
+        return self.evidence.put(content, media_type, case, patron_keys((*concerns, *self._concerned(case))))
 
     # -- sessions
 
@@ -458,6 +474,10 @@ class Desk:
         if not library.is_active(proven.actor.id):
             raise Unproven("the token's person is not an active employee")
         return proven
+
+    async def in_a_thread(self, do: Callable[[], T]) -> T:
+        """For what stands beside the desk and asks the same services; Unreachable where one is away."""
+        return await self._in_thread(do)
 
     async def _in_thread(self, do: Callable[P, T], *with_: P.args, **named: P.kwargs) -> T:
         try:
@@ -497,6 +517,9 @@ def reader_of(reader: Caller | None) -> Sender:
 
 def may_read_texts(person: str, state: State, library: Library) -> bool:
     """Those who have to do with the case read its free texts; others, auditors too, see that there is one."""
+    if place := getattr(state, "handled_at", ""):
+        # what patrons entrusted to the library: its branch and headquarters, nobody else (PR-12)
+        return library.at_headquarters(person) or (library.is_employee(person) and library.place_of(person) == place)
     request, waiting = getattr(state, "request", None), getattr(state, "waiting", None)
     if request is None:
         return False

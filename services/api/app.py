@@ -16,6 +16,7 @@ from pydantic import AwareDatetime
 from domain.facts import Channel, Malformed, NoAuthority, Refused
 from domain.openings import Purpose
 from services.api.front_page import front_page
+from services.api.patrons import add_patron_readings, add_patrons
 from services.credentials import Unproven
 from services.desk import Caller, Desk, NoSuchCase, Unreachable
 from services.evidence import LARGEST_FILE_BYTES
@@ -26,6 +27,7 @@ MALFORMED, UNPROVEN, FORBIDDEN, CONFLICT, NOT_FOUND, AWAY, TOO_LARGE = 422, 401,
 MEDIA_TYPE = "application/problem+json"
 LARGEST_BODY_BYTES = 1_000_000
 SCIM = "/scim/"
+PICTURES = "/api/v1/pictures/"
 
 log = logging.getLogger("imprimatur.api")
 bearer = HTTPBearer(auto_error=False, description="`imprimatur token --as PERSON` prints one")
@@ -56,6 +58,8 @@ def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
     add_size_limit(app)
     add_cases(app, at_desk)
     add_readings(app, at_desk)
+    add_patrons(app, at_desk, problem, answered)
+    add_patron_readings(app, at_desk, Depends(caller))
     add_health(app, at_desk)
     # Temporal, evidence and people's texts are none of its business: the log and its seal are all it gets
     app.mount("/scim", ScimDoor(lambda: at_desk.ledger, lambda: at_desk.seal))
@@ -96,7 +100,8 @@ def add_errors(app: FastAPI) -> None:
 def add_size_limit(app: FastAPI) -> None:
     @app.middleware("http")
     async def no_larger(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        most = LARGEST_FILE_BYTES if request.url.path.endswith("/evidence") else LARGEST_BODY_BYTES
+        is_a_file = request.url.path.endswith("/evidence") or request.url.path.startswith(PICTURES)
+        most = LARGEST_FILE_BYTES if is_a_file else LARGEST_BODY_BYTES
         size = request.headers.get("content-length")
         if request.url.path.startswith(SCIM):  # says in its own words what is too large
             return await go_on(request)

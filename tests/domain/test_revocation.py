@@ -125,7 +125,7 @@ def test_the_letter_says_what_was_done_and_nothing_personal(world: Patrons) -> N
     assert (letter.removed, letter.impossible) == (1, (WhyImpossible.GIVEN_OUT_IN_PRINT,))
     assert "Removed: 1." in letter.lines()
     assert any("cannot be called back" in line for line in letter.lines())
-    asked = world.state(revocation()).request
+    asked = world.state(revocation()).said
     assert (letter.email, letter.sealed_in) == (asked.email, asked.sealed_in)
 
 
