@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PersonId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 Slug = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+# Given by the door, at random: it says nothing of who it is.
+PatronId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 KINDS: dict[str, type[Message]] = {}
@@ -50,13 +52,32 @@ class Message(Value):
 class Sealed(Value):
     """A free text that only its keys can open. Clear text cannot be put where this type stands.
 
-    `under` names the wrapping keys (a case's, later persons'); all of them are needed to open it.
+    `under` names the wrapping keys, the case's and those of the patrons concerned; all of them are needed to open it.
     """
 
     under: tuple[str, ...] = Field(min_length=1, max_length=20)
     wrapped: str = Field(max_length=4_000)
     nonce: str = Field(max_length=40)
     ciphertext: str = Field(max_length=100_000)
+
+
+def case_key(case: str) -> str:
+    return f"case:{case}"
+
+
+def patron_key(patron: str) -> str:
+    return f"patron:{patron}"
+
+
+def patrons_in(value: object) -> set[str]:
+    """Everyone under whose key something in this value is sealed."""
+    if isinstance(value, dict):
+        if isinstance(value.get("under"), list | tuple) and "wrapped" in value:
+            return {each.removeprefix("patron:") for each in value["under"] if str(each).startswith("patron:")}
+        return {patron for each in value.values() for patron in patrons_in(each)}
+    if isinstance(value, list | tuple):
+        return {patron for each in value for patron in patrons_in(each)}
+    return set()
 
 
 class Evidence(Value):
@@ -99,6 +120,13 @@ class Command(Message):
     """What someone asks for. Its fields are the sender's; who, when and how stand in the `Act` around it."""
 
     secret_texts: ClassVar[tuple[str, ...]] = ()
+    # the fields that name patrons: its texts are sealed under the keys of these too
+    concerns: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def patrons_concerned(cls, fields: dict[str, Any]) -> tuple[str, ...]:
+        named = [fields.get(name) or () for name in cls.concerns]
+        return tuple(dict.fromkeys(id_ for each in named for id_ in ((each,) if isinstance(each, str) else each)))
 
     def becomes(self, fact: type[F], **more: Any) -> F:
         """The fact that says the same as this command, and what the decision adds."""

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from pydantic import AwareDatetime
 
-from domain.clauses import PR_4, PR_5, PR_7, PR_19
+from domain.clauses import PR_4, PR_5, PR_7, PR_12, PR_19
 from domain.directory import OfPerson, Person, PersonLeft
-from domain.facts import Envelope, Fact, PersonId, Slug, Value
+from domain.facts import Envelope, Fact, PatronId, PersonId, Slug, Value
 
 PREFIX = "account:"
 
@@ -137,17 +137,32 @@ class Right(Value):
         return self.model_copy(update={"conditions": tuple(each for each in self.conditions if each != condition)})
 
 
+# patrons
+
+
+class PatronForgotten(Fact):
+    """What was sealed under their key can be opened by nobody any more."""
+
+    clauses: ClassVar[tuple[str, ...]] = (PR_12,)
+    patron: PatronId
+
+    def touches(self) -> tuple[str, ...]:
+        return (forgotten_scope(self.patron),)
+
+
 class InForce:
-    """Folded from the log: every account that was ever opened, and every right that has not been ended."""
+    """Folded from the log: every account that was ever opened, every right that has not been ended, and which patrons
+    were forgotten."""
 
     def __init__(self) -> None:
+        self.forgotten: dict[str, str] = {}
         self.accounts: dict[str, Account] = {}
         self.rights: dict[str, dict[str, Right]] = {}
 
     def still(self) -> InForce:
         """As it is now: nothing that is learned later changes it."""
         kept = InForce()
-        kept.accounts = dict(self.accounts)
+        kept.forgotten, kept.accounts = dict(self.forgotten), dict(self.accounts)
         kept.rights = {person: dict(held) for person, held in self.rights.items()}
         return kept
 
@@ -161,6 +176,8 @@ class InForce:
                 self._learn_of_rights(envelope.case, fact)
             case PersonLeft(person=person):
                 self.lapse(person.id, "its holder left the library's service")
+            case PatronForgotten(patron=patron):
+                self.forgotten[patron] = envelope.case
             case OfPerson(person=person):
                 held = self.rights.get(person.id, {})
                 held.update({case: after_hr_said(right, person) for case, right in held.items()})
@@ -239,6 +256,10 @@ def right_begun(case: str, fact: RightsBegun) -> Right:
 
 def account_scope(account: str) -> str:
     return f"account:{account}"
+
+
+def forgotten_scope(patron: str) -> str:
+    return f"forgotten:{patron}"
 
 
 def rights_scope(person: str) -> str:

@@ -19,9 +19,12 @@ from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson, Person, PersonLeft, PersonRolesChanged
 from domain.facts import Act, Authority, Envelope, Fact, NoAuthority, Refused
 from domain.hr_feed import STAFF_FILE, HrRegister
-from domain.in_force import Account, InForce, Right, account_scope, rights_scope
+from domain.in_force import Account, InForce, Right, account_scope, forgotten_scope, rights_scope
+from domain.legal_hold import SCOPE as LEGAL_HOLDS
+from domain.legal_hold import HoldPlaced, HoldReleased
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
-from domain.policy import Decides, Policy, Role, policy_on_record
+from domain.patron_basis import Consent, Content, PatronBasis, Use, consent_scope, content_scope, patron_scope
+from domain.policy import DECIDES_CAME_LATER, Decides, Policy, Role, policy_on_record
 from domain.policy_adoption import PolicyAdopted
 
 AT_WORK_IN_HEADQUARTERS = {
@@ -54,9 +57,11 @@ class Register:
         self.left_behind: dict[str, str] = {}
         # when each leaver left last, though they be back by now
         self.left_at: dict[str, datetime] = {}
+        self.legal_holds: dict[str, HoldPlaced] = {}
         self.claims: dict[str, str] = {}
         self.in_force = InForce()
         self.hr = HrRegister()
+        self.patrons = PatronBasis()
         self._groups: dict[str, set[str]] | None = None
         self._by_role: dict[str, dict[Role, list[Person]]] = {}
 
@@ -94,7 +99,8 @@ class Register:
             self.forget_roles()
         if isinstance(fact, OfPerson):
             self._leave_behind(fact, envelope.at)
-        learnt = (self._learn(fact), self.in_force.learn(envelope, fact), roles_changed)
+        in_force, patrons = self.in_force.learn(envelope, fact), self.patrons.learn(envelope, fact)
+        learnt = (self._learn(fact), in_force, patrons, roles_changed)
         if any(learnt):
             self.outside_position = log_position
         self.position = log_position
@@ -124,7 +130,7 @@ class Register:
         kept = copy(self)
         for name, value in vars(self).items():
             setattr(kept, name, copy(value) if isinstance(value, dict | list) else value)
-        kept.in_force, kept.hr = self.in_force.still(), self.hr.still()
+        kept.in_force, kept.hr, kept.patrons = self.in_force.still(), self.hr.still(), self.patrons.still()
         return kept
 
     def supposing(self, person: Person) -> Register:
@@ -154,6 +160,10 @@ class Register:
             case DelegationEnded(delegation=delegation):
                 self.delegations.pop(delegation, None)
                 self.left_behind.pop(delegation, None)
+            case HoldPlaced(hold=hold):
+                self.legal_holds[hold] = fact
+            case HoldReleased(hold=hold):
+                self.legal_holds.pop(hold, None)
             case _:
                 return False
         return True
@@ -388,7 +398,7 @@ class Library:
         return self.only(role, act, clause, to=to, process=process, place=where, not_through=parties)
 
     def decides(self, process: str) -> Decides:
-        return self.policy.decides[process]
+        return self.policy.decides.get(process) or DECIDES_CAME_LATER[process]
 
     def who_decides(self, process: str, place: str, parties: Collection[str]) -> tuple[Role, str, tuple[str, ...]]:
         """Role, place and persons who decide now: the stand-in where the post is vacant or its holder is a party."""
@@ -430,6 +440,47 @@ class Library:
         """PR-4: the role by which someone posts without asking."""
         held = self.roles(person)
         return next((role for role in self.policy.may_post if role in held), None)
+
+    # what stands behind the use of patrons' pictures and words
+
+    def consent(self, id_: str) -> Consent | None:
+        self.read.add(consent_scope(id_))
+        return self._register.patrons.consents.get(id_)
+
+    def content(self, id_: str) -> Content | None:
+        self.read.add(content_scope(id_))
+        return self._register.patrons.contents.get(id_)
+
+    def use(self, id_: str) -> Use | None:
+        """A use as it stands; its end is told under its content."""
+        found = self._register.patrons.uses.get(id_)
+        if found:
+            self.read.add(content_scope(found.content))
+        return found
+
+    def uses_of(self, consents: Iterable[str] = (), contents: Iterable[str] = ()) -> list[Use]:
+        """Every use that stands and ever rested on one of these consents, or shows one of these contents."""
+        keys = [*consents, *contents]
+        self.read.update((*map(consent_scope, keys), *map(content_scope, keys)))
+        ids = dict.fromkeys(use for key in keys for use in self._register.patrons.uses_of.get(key, ()))
+        found = [use for id_ in ids if (use := self.use(id_))]
+        return [each for each in found if each.stands_at(self.at)]
+
+    def on_record_of(self, patron: str) -> tuple[str, ...]:
+        """Consents and pictures that have to do with this patron."""
+        self.read.add(patron_scope(patron))
+        return self._register.patrons.of_patron.get(patron, ())
+
+    # what is kept and what was forgotten
+
+    def legal_holds(self) -> list[HoldPlaced]:
+        """Those that were placed and not released."""
+        self.read.add(LEGAL_HOLDS)
+        return list(self._register.legal_holds.values())
+
+    def is_forgotten(self, patron: str) -> bool:
+        self.read.add(forgotten_scope(patron))
+        return patron in self._register.in_force.forgotten
 
     # what other cases hold
 

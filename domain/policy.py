@@ -18,7 +18,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from pydantic import Field, Strict, StrictBool, StrictInt, StringConstraints, ValidationError, field_validator
 
 from domain.calendar import Calendar, Fault, Frozen, unfit
-from domain.clauses import EVERY_CLAUSE, PR_1, PR_3, PR_5
+from domain.clauses import EVERY_CLAUSE, PR_1, PR_3, PR_5, PR_12
 from domain.toml_lines import line_at, lines_of
 
 
@@ -100,6 +100,34 @@ class Settings(Frozen):
         unit="percent of the feed's own people",
         why="A file that was cut off ends nobody's work.",
     )
+    consent_term_months: Setting[Whole] = Setting(
+        value=60, origin="library", unit="months", why="A written permission is asked for anew after some years."
+    )
+    age_of_majority_years: Setting[Whole] = Setting(
+        value=18, origin="library", unit="years", why="From then on people speak for themselves."
+    )
+    renewal_open_days: Setting[Whole] = Setting(
+        value=90, origin="library", unit="days", why="Time to reach someone who has come of age."
+    )
+    singled_out_minor_needs_guardian: Setting[StrictBool] = Setting(
+        value=True, origin="library", unit="yes or no", why="A notice speaks to a crowd, and not to a child's parents."
+    )
+    picture_megapixels_most: Setting[Whole] = Setting(
+        value=40, origin="library", unit="million pixels", why="More than any page shows, and heavy to open."
+    )
+    patron_requests_per_address_per_hour: Setting[Whole] = Setting(
+        value=10, origin="library", unit="requests", why="A family may write in one evening; a flood may not."
+    )
+    patron_requests_per_hour: Setting[Whole] = Setting(
+        value=200, origin="library", unit="requests", why="What staff can still look through."
+    )
+    patron_record_kept_days: Setting[Annotated[StrictInt, Field(ge=0)]] = Setting(
+        value=0,
+        origin="library",
+        clause="PR-12",
+        unit="days",
+        why="No schedule is named that would make the library keep what a patron asks it to forget.",
+    )
 
 
 class Decides(Frozen):
@@ -109,6 +137,29 @@ class Decides(Frozen):
     stands_in: Role | None = None
     clauses: Annotated[tuple[str, ...], Field(min_length=1)]
     why: Text
+
+
+# versions that were adopted before these processes came have no rule for them
+DECIDES_CAME_LATER = {
+    "legal_hold": Decides(
+        by=Role.EXECUTIVE_DIRECTOR,
+        stands_in=Role.BOARD_DELEGATE,
+        clauses=(PR_12,),
+        why="Who placed a hold never releases it alone.",
+    ),
+    "erasure_first": Decides(
+        by=Role.MARKETING_AND_ACCESS_COORDINATOR,
+        stands_in=Role.YOUTH_SERVICES_COORDINATOR,
+        clauses=(PR_12,),
+        why="Whoever knows what the library has published looks first.",
+    ),
+    "erasure_second": Decides(
+        by=Role.EXECUTIVE_DIRECTOR,
+        stands_in=Role.BOARD_DELEGATE,
+        clauses=(PR_12,),
+        why="What cannot be undone is decided by two.",
+    ),
+}
 
 
 class SetupTask(Frozen):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.facts import Fact, Line, PersonId
+from domain.facts import Fact, Line, PatronId, PersonId, Sealed
 
 
 class Telling(Fact):
@@ -16,4 +16,20 @@ class Telling(Fact):
 
     def lines(self) -> tuple[str, ...]:
         """What the letter says; nothing that is sealed."""
+        raise NotImplementedError
+
+
+class LetterToPatron(Fact):
+    """A letter to someone who is not of the staff. The address stays sealed until it is handed over: `sealed_in` is the
+    command with which it came, as its field `email`. Without one the staff write by post."""
+
+    patron: PatronId
+    email: Sealed | None
+    sealed_in: str
+
+    def subject(self) -> str:
+        raise NotImplementedError
+
+    def lines(self) -> tuple[str, ...]:
+        """What the letter says; nothing that is sealed, and nobody's name."""
         raise NotImplementedError

@@ -17,13 +17,16 @@ from psycopg.sql import SQL, Identifier
 
 from domain.account_creation import claim
 from domain.attempts import AttemptRefused, AttemptsSuppressed
+from domain.in_force import PREFIX
 from projections.folding import process_of
 from projections.projection import Logged, Projection
 from projections.sentences import what_happened
 
 REFUSED = {AttemptRefused.kind, AttemptsSuppressed.kind}
-ONE_PERSON = ("person", "holder", "administrator", "giver", "left", "by")
-SEVERAL_PERSONS = ("persons", "before", "administrators", "posters", "told")
+ONE_PERSON = ("person", "holder", "administrator", "giver", "left", "by", "patron", "guardian", "asker")
+# the account of one of their events is not that of the next
+ABOUT_MANY = ["uses", "revocation"]
+SEVERAL_PERSONS = ("persons", "before", "administrators", "posters", "told", "bases")
 COLUMNS = (
     "log_position", "recorded_at", "event_id", "v", "case_id", "stream", "position", "process", "kind", "what",
     "refused", "at", "occurred_at", "actor_kind", "actor", "on_behalf_of", "role", "place", "proven_by", "channel",
@@ -34,6 +37,7 @@ COLUMNS = (
 
 class AuditTrail(Projection):
     name = "audit_trail"
+    version = 2
     tables: ClassVar[dict[str, LiteralString]] = {
         "audit_trail_rows": """
             log_position bigint not null, recorded_at timestamptz not null, event_id text not null, v integer not null,
@@ -76,9 +80,9 @@ class AuditTrail(Projection):
 
     def _newest(self, cursor: Cursor[DictRow], column: str) -> dict[str, str]:
         newest = SQL("""
-            select distinct on (case_id) case_id, {column} as it from {table} where {column} <> ''
-            order by case_id, log_position desc""")
-        found = cursor.execute(newest.format(column=Identifier(column), table=self.table())).fetchall()
+            select distinct on (case_id) case_id, {column} as it from {table}
+            where {column} <> '' and process <> all (%s) order by case_id, log_position desc""")
+        found = cursor.execute(newest.format(column=Identifier(column), table=self.table()), (ABOUT_MANY,)).fetchall()
         return {row["case_id"]: row["it"] for row in found}
 
     def project(self, page: Sequence[Logged], cursor: Cursor[DictRow]) -> None:
@@ -105,6 +109,8 @@ class AuditTrail(Projection):
         account = fact.get("account")
         if not isinstance(account, str) and "handle" in fact and "platform" in fact:
             account = claim(fact["platform"], fact["handle"])
+        if account is None and str(target := fact.get("target", "")).startswith(PREFIX):
+            return str(target)
         if isinstance(account, str):
             self._account_of[case] = account
             return account
@@ -134,14 +140,14 @@ def persons_of(fact: dict[str, Any], actor: str, on_behalf_of: str) -> tuple[str
     named = [id_of(fact[name]) for name in ONE_PERSON if name in fact]
     everyone = dict.fromkeys((*named, actor, on_behalf_of))
     for name in SEVERAL_PERSONS:
-        everyone.update(dict.fromkeys(fact.get(name) or ()))
+        everyone.update(dict.fromkeys(map(id_of, fact.get(name) or ())))
     everyone.pop("", None)
     return next(iter(named), ""), list(everyone)
 
 
 def id_of(person: object) -> str:
     if isinstance(person, dict):
-        return str(person.get("id", ""))
+        return str(person.get("id") or person.get("patron") or "")
     return person if isinstance(person, str) else ""
 
 

@@ -102,6 +102,14 @@ class Cases:
                 self._fold(event)
 
 
+def waits_of(state: CaseState) -> dict[str, Wait]:
+    """What waits for people, by name; a case that waits for one thing at a time has no name for it."""
+    tasks = getattr(state, "tasks", None)
+    if tasks is not None:
+        return dict(tasks())
+    return {"": state.waiting} if state.waiting else {}
+
+
 def library_as_of(cursor: Cursor[DictRow], position: int) -> Register:
     register = Register()
     for event in as_logged(cursor.execute(THE_LIBRARY_UP_TO.encode(), (position,)).fetchall()):

@@ -11,13 +11,13 @@ from typing import Any, ClassVar, LiteralString
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
-from domain.waiting import Due, DueMoment
-from projections.folding import Cases, Folded
+from domain.waiting import Due, DueMoment, Wait
+from projections.folding import Cases, Folded, waits_of
 from projections.projection import Logged, Projection
 
 COLUMNS = (
-    "case_id", "person", "process", "account", "role", "place", "to_do", "since", "next_due", "next_is", "escalated",
-    "overdue", "log_position",
+    "case_id", "task", "person", "process", "account", "role", "place", "to_do", "since", "next_due", "next_is",
+    "escalated", "overdue", "log_position",
 )  # fmt: skip
 
 
@@ -25,10 +25,11 @@ class Inbox(Projection):
     name = "inbox"
     tables: ClassVar[dict[str, LiteralString]] = {
         "inbox": """
-            case_id text not null, person text not null, process text not null, account text not null,
-            role text not null, place text not null, to_do text not null, since timestamptz not null,
+            case_id text not null, task text not null, person text not null, process text not null,
+            account text not null, role text not null, place text not null, to_do text not null,
+            since timestamptz not null,
             next_due timestamptz, next_is text, escalated boolean not null, overdue boolean not null,
-            log_position bigint not null, primary key (case_id, person)"""
+            log_position bigint not null, primary key (case_id, task, person)"""
     }
     indexes = (("inbox", "(person, next_due)"),)
 
@@ -44,14 +45,16 @@ class Inbox(Projection):
 
 
 def tasks(case: str, folded: Folded) -> Iterator[tuple[Any, ...]]:
-    wait = folded.state.waiting
-    if wait is None or folded.state.closed():
-        return
+    for task, wait in waits_of(folded.state).items() if not folded.state.closed() else ():
+        yield from tasks_of(case, folded, task, wait)
+
+
+def tasks_of(case: str, folded: Folded, task: str, wait: Wait) -> Iterator[tuple[Any, ...]]:
     due = min(wait.open_moments(), key=when, default=None)
     done = {what for what, _ in wait.done}
     for person in dict.fromkeys(wait.persons):
         yield (
-            case, person, folded.process, folded.state.search().get("Account", ""), wait.role.value, wait.place,
+            case, task, person, folded.process, folded.state.search().get("Account", ""), wait.role.value, wait.place,
             wait.to, wait.since, due and due.at, due and due.what.value, Due.ESCALATION in done, Due.OVERDUE in done,
             folded.log_position,
         )  # fmt: skip

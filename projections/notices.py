@@ -15,17 +15,18 @@ from zoneinfo import ZoneInfo
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
-from domain.facts import Fact
+from domain.facts import Fact, Sealed
 from domain.library import Register
-from domain.telling import Telling
+from domain.telling import LetterToPatron, Telling
 from domain.waiting import Asked, BecameOverdue, Due, Escalated, Reminded, TaskRerouted, Wait, WaitingFact
-from projections.folding import Cases, Folded, learn, library_as_of
+from projections.folding import Cases, Folded, learn, library_as_of, waits_of
 from projections.projection import Logged, Projection
 from projections.sentences import account_in_words
 
 MESSAGE_IDS = UUID("0f1d6f3e-3c67-5f0e-8d0a-5a2a0a2f7b64")
 COLUMNS = (
     "message_id", "event_id", "log_position", "case_id", "person", "to_address", "kind", "subject", "body", "at",
+    "sealed_address", "sealed_in",
 )  # fmt: skip
 
 # a letter to an office is to nobody of the directory
@@ -66,7 +67,7 @@ class Notices(Projection):
         "outbox": """
             message_id text primary key, event_id text not null, log_position bigint not null, case_id text not null,
             person text not null, to_address text not null, kind text not null, subject text not null,
-            body text not null, at timestamptz not null"""
+            body text not null, at timestamptz not null, sealed_address json, sealed_in text not null"""
     }
     indexes = (("outbox", "(log_position)"), ("outbox", "(case_id)"))
 
@@ -85,6 +86,8 @@ class Notices(Projection):
                 rows.extend(self._messages(event, folded))
             if folded and isinstance(event.fact, Telling):
                 rows.extend(self._letters(event, event.fact))
+            if folded and isinstance(event.fact, LetterToPatron) and event.fact.email is not None:
+                rows.append(letter_to_patron(event, event.fact, event.fact.email))
         if rows:
             self.add(cursor, COLUMNS, rows)
 
@@ -96,16 +99,17 @@ class Notices(Projection):
             yield (
                 message_id(event.envelope.event_id, name), event.envelope.event_id, event.log_position, event.case,
                 person, address, event.kind, fact.subject(), body, event.envelope.at,
+                None, "",
             )  # fmt: skip
 
     def _messages(self, event: Logged, folded: Folded) -> Iterator[tuple[Any, ...]]:
         for person, words in who_is_told(event.fact):
-            details = details_of(folded, self._register)
+            details = details_of(folded, self._register, event.fact)
             known = self._register.people.get(person)
             yield (
                 message_id(event.envelope.event_id, person), event.envelope.event_id, event.log_position, event.case,
                 person, known.work_email if known else "", event.kind, words.subject.format_map(details),
-                (words.body + DETAILS).format_map(details), event.envelope.at,
+                (words.body + DETAILS).format_map(details), event.envelope.at, None, "",
             )  # fmt: skip
 
 
@@ -134,8 +138,19 @@ def message_id(event_id: str, person: str) -> str:
     return f"<{uuid5(MESSAGE_IDS, f'{event_id}/{person}')}@imprimatur.invalid>"
 
 
-def details_of(folded: Folded, register: Register) -> dict[str, str]:
-    wait, zone = folded.state.waiting, zone_of(register)
+def letter_to_patron(event: Logged, fact: LetterToPatron, email: Sealed) -> tuple[Any, ...]:
+    """To someone who is not of the staff: the address stays sealed until the letter is handed over."""
+    body = "\n".join([*fact.lines(), "", f"Number of your request: {event.case}", ""])
+    return (
+        message_id(event.envelope.event_id, fact.patron), event.envelope.event_id, event.log_position, event.case,
+        f"patron:{fact.patron}", "", event.kind, fact.subject(), body, event.envelope.at, email.model_dump_json(),
+        fact.sealed_in,
+    )  # fmt: skip
+
+
+def details_of(folded: Folded, register: Register, fact: Fact) -> dict[str, str]:
+    """Of the task that this fact is about, where a case has several at once."""
+    wait, zone = waits_of(folded.state).get(getattr(fact, "use", "")) or folded.state.waiting, zone_of(register)
     return {
         "case": folded.last.case,
         "account": account_in_words(folded.state.search().get("Account", "")) or "none yet",

@@ -19,6 +19,7 @@ from pydantic_core import from_json
 
 from domain.attempts import SUFFIX
 from domain.facts import Envelope, Fact, Recorded, load_fact
+from domain.openings import BESIDE
 
 SCHEMA = "views"
 SUFFIXES = re.compile(r"[a-z0-9_]{0,20}")
@@ -35,8 +36,8 @@ class Logged:
 
     @property
     def case(self) -> str:
-        """The case it belongs to; refused attempts stand beside their case."""
-        return self.stream.removesuffix(SUFFIX)
+        """The case it belongs to; refused attempts and openings stand beside their case."""
+        return self.stream.removesuffix(SUFFIX).removeprefix(BESIDE)
 
     @cached_property
     def decoded(self) -> dict[str, Any]:

@@ -32,6 +32,8 @@ from services.hr.commands import hr_commands
 from services.hr.office import Terms
 from services.hr.webhook_commands import webhook_commands
 from services.moments import moment
+from services.patron_commands import add_revocations, consent_commands, picture_commands
+from services.privacy_commands import add_holds, key_commands
 from services.remote import RemoteDesk
 from services.settings import NotRunning, Settings, SettingsError
 
@@ -67,6 +69,9 @@ As = Annotated[str, typer.Option("--as", help="person id from the staff director
 Id = Annotated[str | None, typer.Option("--id", help="command id: the same again gets the first answer")]
 FieldsFile = Annotated[str | None, typer.Argument(metavar="[FIELDS.json]", help="a file, or - for standard input")]
 At = Annotated[str | None, typer.Option("--at", help="RFC 3339 time, such as 2026-03-02T09:00:00-06:00")]
+Concerns = Annotated[
+    list[str] | None, typer.Option("--concerns", help="a patron's id: what is said is sealed under their key too")
+]
 DEFAULT_DATA = Path("var")
 
 
@@ -430,6 +435,26 @@ def ask_the_installation(
 
 
 app.add_typer(webhook_commands(ask_the_installation), name="webhooks")
+app.add_typer(key_commands(ask_the_installation), name="keys")
+add_holds(app, ask_the_ledger)
+
+
+def ask_the_desk(
+    as_json: bool, data: Path, question: Callable[[Any], Awaitable[Any]], in_words: Callable[[Any], str]
+) -> NoReturn:
+    def do() -> None:
+        session = Session(as_json, data)
+        told = session.ask(question)
+        if isinstance(told, dict) and (told.get("refused") or told.get("malformed")):
+            session.tell_answer(told, "")
+        session.tell(told, in_words(told))
+
+    running(as_json, do)
+
+
+app.add_typer(consent_commands(ask_the_desk, moment), name="consent")
+app.add_typer(picture_commands(ask_the_desk), name="picture")
+add_revocations(app, ask_the_desk)
 
 
 @staff_app.command("preview")
@@ -505,14 +530,16 @@ def request(
     token: Token = None,
     as_json: Json = False,
     id_: Id = None,
+    concerns: Concerns = None,
 ) -> None:
     """Start a case; prints its id."""
 
     def do() -> None:
         session = Session(as_json, data, url, token)
         given = fields_of(fields)
+        caller = at_the_cli(person_of(person, url))
         answer = session.ask(
-            lambda desk: followed(desk, desk.request(process, given, at_the_cli(person_of(person, url)), id_))
+            lambda desk: followed(desk, desk.request(process, given, caller, id_, concerns or ()))
         )
         session.tell_answer(answer, show.requested(answer))
 
@@ -530,6 +557,7 @@ def act(
     token: Token = None,
     as_json: Json = False,
     id_: Id = None,
+    concerns: Concerns = None,
 ) -> None:
     """A decision or step, as a workflow update: answers when it is recorded or refused."""
 
@@ -537,7 +565,7 @@ def act(
         session = Session(as_json, data, url, token)
         given = fields_of(fields)
         caller = at_the_cli(person_of(person, url))
-        answer = session.ask(lambda desk: followed(desk, desk.act(case, command, given, caller, id_)))
+        answer = session.ask(lambda desk: followed(desk, desk.act(case, command, given, caller, id_, concerns or ())))
         session.tell_answer(answer, show.recorded(answer))
 
     running(as_json, do)
@@ -565,6 +593,7 @@ def sign(
     person: As = "",
     data: Data = DEFAULT_DATA,
     id_: Id = None,
+    concerns: Concerns = None,
     as_json: Json = False,
 ) -> None:
     """Print the signed payload that a plain Temporal signal or update must carry."""
@@ -573,7 +602,7 @@ def sign(
         session = Session(True, data)
         given = fields_of(fields)
         caller = Caller(person_of(person, None), METHOD, Channel.SIGNAL)
-        payload = session.ask(lambda desk: desk.sign(case, command, given, caller, id_))
+        payload = session.ask(lambda desk: desk.sign(case, command, given, caller, id_, concerns or ()))
         session.tell(payload, "")
 
     running(True, do)
@@ -697,6 +726,7 @@ def evidence_add(
     file: Path,
     case: Annotated[str, typer.Option("--case", help="the case it belongs to")],
     media_type: Annotated[str, typer.Option("--type", help="media type")] = "application/octet-stream",
+    concerns: Concerns = None,
     data: Data = DEFAULT_DATA,
     url: Url = None,
     token: Token = None,
@@ -707,7 +737,7 @@ def evidence_add(
     def do() -> None:
         session = Session(True, data, url, token)
         content = read_bytes(file)
-        session.tell(session.ask(lambda desk: desk.keep(content, media_type, case)), "")
+        session.tell(session.ask(lambda desk: desk.keep(content, media_type, case, concerns or ())), "")
 
     running(True, do)
 

@@ -29,6 +29,7 @@ def migrate(superuser_dsn: str, passwords: dict[str, str]) -> None:
         conn.execute("set local role imprimatur_migrator")
         conn.execute(text_of("schema.sql"))
         conn.execute(text_of("audit/proofs.sql"))
+        conn.execute(text_of("keys.sql"))
         conn.execute(text_of("grants.sql"))
         conn.execute("reset role")
         conn.execute(

@@ -7,7 +7,7 @@ sends through Temporal and tells what the ledger answered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -40,6 +40,7 @@ from domain.facts import (
     State,
 )
 from domain.library import Library
+from domain.openings import Purpose
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
 from services.activities import as_answer, as_malformed
@@ -48,11 +49,15 @@ from services.audit.replay import replayed
 from services.clock import Clock, SystemClock
 from services.credentials import DoorKey, Proven, Unproven
 from services.door import door_key, key_encryption_key
-from services.evidence import EvidenceStore
+from services.evidence import EvidenceStore, known_media_type
 from services.explaining import explained
-from services.forms import command_kind, filled_in, opened, still_sealed
+from services.forms import command_kind, filled_in, patron_keys, still_sealed
+from services.founding import operator_name
 from services.hr.office import Terms, take_file
-from services.ledger import Answer, Ledger, unproven_refusal
+from services.ledger import Answer, Ledger, Sender, operator, unproven_refusal
+from services.openings import opened_for
+from services.patron_forms import note_patrons, numbered
+from services.patrons import PatronIndex
 from services.reconciler import Reconciler
 from services.seal import KeyStore, Seal
 from services.settings import Settings
@@ -77,6 +82,7 @@ class Caller(NamedTuple):
     person: str
     method: str
     channel: Channel
+    kind: ActorKind = ActorKind.PERSON
 
 
 class NoSuchCase(Malformed):
@@ -117,6 +123,10 @@ class Desk:
         return EvidenceStore(self.settings.data / "evidence", self.ledger.recorder, self.seal)
 
     @cached_property
+    def patrons(self) -> PatronIndex:
+        return PatronIndex(self.keys)
+
+    @cached_property
     def views(self) -> Views:
         return Views(self.settings.reader_url)
 
@@ -136,55 +146,89 @@ class Desk:
     # -- commands
 
     async def request(
-        self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+        self,
+        process: str,
+        fields: dict[str, Any],
+        caller: Caller,
+        id_: str | None = None,
+        concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Start a case. The same command id is the same case: `case` is in the answer."""
+        """Start a case. The same command id is the same case: `case` is in the answer. Its texts are sealed for the
+        patrons whom it `concerns` too."""
         if process not in CASE_PROCESSES:
             raise Malformed("process", f"no process is named {process}", f"one of {', '.join(CASE_PROCESSES)}")
         id_ = command_id(id_, caller)
         case = f"{process}-{uuid5(CASE_IDS, f'{caller.person}/{id_}')}"
         (opening,) = PAGES[process].opens_with
-        submission = await self._prepared(case, opening.kind, fields, caller, id_)
+        submission = await self._prepared(case, opening.kind, fields, caller, id_, concerns)
         answer = await self._reached(self._start(submission), id_)
         return {"case": case, "command": id_, **answer}
 
     async def act(
-        self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+        self,
+        case: str,
+        command: str,
+        fields: dict[str, Any],
+        caller: Caller,
+        id_: str | None = None,
+        concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
         """A decision or step, answered when it is recorded or refused."""
         id_ = command_id(id_, caller)
         process = case.partition("-")[0]
         if process not in PAGES:
             raise Malformed("case", f"no process has the stem {process!r}", f"one of {', '.join(PAGES)}")
-        submission = await self._prepared(case, command_kind(process, command), fields, caller, id_)
+        submission = await self._prepared(case, command_kind(process, command), fields, caller, id_, concerns)
         sending = self._update(submission) if process in CASE_PROCESSES else self._directly(submission)
         answer = await self._reached(sending, id_)
         return {"case": case, "command": id_, **answer}
 
     async def sign(
-        self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+        self,
+        case: str,
+        command: str,
+        fields: dict[str, Any],
+        caller: Caller,
+        id_: str | None = None,
+        concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
         """The payload that a plain Temporal signal or update must carry to do this."""
         process = case.partition("-")[0]
-        submission = await self._prepared(case, command_kind(process, command), fields, caller, command_id(id_, caller))
+        kind, id_ = command_kind(process, command), command_id(id_, caller)
+        submission = await self._prepared(case, kind, fields, caller, id_, concerns)
         return submission.model_dump(mode="json")
 
-    async def _prepared(self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str) -> Submission:
+    async def _prepared(
+        self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str, concerns: Sequence[str]
+    ) -> Submission:
         try:
-            return await asyncio.to_thread(self._prepare, case, kind, fields, caller, id_)
+            return await asyncio.to_thread(self._prepare, case, kind, fields, caller, id_, concerns)
         except (PersistenceError, DatabaseError, PoolTimeout) as error:
             raise Unreachable("PostgreSQL", id_) from error
 
-    def _prepare(self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str) -> Submission:
-        longest = self.ledger.library().policy.settings.reason_max_chars.value
-        fields = self._with_content_seen(case, kind, filled_in(kind, fields, case, id_, self.seal, longest))
+    def _prepare(
+        self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str, concerns: Sequence[str]
+    ) -> Submission:
+        library = self.ledger.library()
+        concerns = (*concerns, *self._concerned(case))
+        longest, fields = library.policy.settings.reason_max_chars.value, numbered(kind, fields, id_, library)
+        filled = filled_in(kind, fields, case, id_, self.seal, longest, concerns)
+        given, fields = fields, self._with_content_seen(case, kind, filled)
         plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
         self._evidence_is_kept(plain.command())  # malformed here is told at the door and goes no further
-        actor = Actor(kind=ActorKind.PERSON, id=caller.person)
+        # before it is on record: a patron who is on record is found
+        note_patrons(kind, given, self.patrons)
+        actor = Actor(kind=caller.kind, id=caller.person)
         return self.door.prove(plain, actor, caller.method, caller.channel, self.clock.now())
+
+    def _concerned(self, case: str) -> tuple[str, ...]:
+        """The patrons whom everything in this case concerns, whether or not it is said again."""
+        concerned = getattr(self.ledger.state(case), "concerned", None)
+        return concerned() if concerned else ()
 
     def _evidence_is_kept(self, command: Command) -> None:
         for named in getattr(command, "evidence", ()):
+            known_media_type(named.media_type)
             if not self.evidence.holds(named):
                 raise Malformed(
                     "evidence", "no such file is kept for this case", "what `imprimatur evidence add` printed"
@@ -280,12 +324,18 @@ class Desk:
 
     # -- what people look at
 
-    async def case(self, case: str, reader: str | None, at: datetime | None = None) -> dict[str, Any]:
+    async def case(
+        self,
+        case: str,
+        reader: Caller | None,
+        at: datetime | None = None,
+        purpose: Purpose = Purpose.CASE_WORK,
+    ) -> dict[str, Any]:
         """One case: stage, facts, who is waited for, until when; as it stands or as it stood. `reader` None is the
-        operator, who holds the keys anyway."""
-        return await self._in_thread(self._case, case, reader, at)
+        operator, who holds the keys anyway. Whoever is shown what is sealed for a patron is on record."""
+        return await self._in_thread(self._case, case, reader, at, purpose)
 
-    def _case(self, case: str, reader: str | None, at: datetime | None) -> dict[str, Any]:
+    def _case(self, case: str, reader: Caller | None, at: datetime | None, purpose: Purpose) -> dict[str, Any]:
         page = PAGES.get(case.partition("-")[0])
         if page is None:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
@@ -297,14 +347,15 @@ class Desk:
             raise NoSuchCase(
                 "case", f"there is no case {case}" + (" at that time" if at else ""), "an id that `case list` shows"
             )
-        clear = reader is None or may_read_texts(reader, state, self.ledger.library())
-        shown = as_shown(state, [self._shown(each, clear) for each in recorded])
+        if reader is None or may_read_texts(reader.person, state, self.ledger.library()):
+            facts = opened_for(self.ledger, self.seal, case, recorded, reader_of(reader), purpose)
+        else:
+            facts = [still_sealed(each.envelope.fact) for each in recorded]
+        shown = as_shown(state, [self._shown(each, fact) for each, fact in zip(recorded, facts, strict=True)])
         return shown | {"set_up": set_up_of(state, self.ledger.library(state.policy))}
 
-    def _shown(self, recorded: Recorded, clear: bool) -> dict[str, Any]:
-        envelope = recorded.envelope
-        shown = envelope.model_dump(mode="json", exclude={"command", "fact"})
-        fact = opened(envelope.fact, envelope.command_id, self.seal) if clear else still_sealed(envelope.fact)
+    def _shown(self, recorded: Recorded, fact: dict[str, Any]) -> dict[str, Any]:
+        shown = recorded.envelope.model_dump(mode="json", exclude={"command", "fact"})
         return shown | {
             "fact": fact,
             "log_position": recorded.log_position,
@@ -401,9 +452,11 @@ class Desk:
         """Wait until the projections have what was just recorded; False if they have not in a few seconds."""
         return await self._in_thread(self.views.wait_for, log_position, SEEN_WITHIN_SECONDS)
 
-    async def keep(self, content: bytes, media_type: str, case: str) -> dict[str, Any]:
+    async def keep(
+        self, content: bytes, media_type: str, case: str, concerns: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Store an evidence file beside the log; what to name in a command's `evidence`."""
-        kept: Evidence = await self._in_thread(self._keep, content, media_type, case)
+        kept: Evidence = await self._in_thread(self._keep, content, media_type, case, concerns)
         return kept.model_dump(mode="json")
 
     async def only_who_has_to_do_with(self, case: str, person: str) -> None:
@@ -417,10 +470,10 @@ class Desk:
         if not may_read_texts(person, state, self.ledger.library()):
             raise NoAuthority("PR-2", f"{person} has nothing to do with this case", "let someone who has add the file")
 
-    def _keep(self, content: bytes, media_type: str, case: str) -> Evidence:
+    def _keep(self, content: bytes, media_type: str, case: str, concerns: Sequence[str]) -> Evidence:
         if self.ledger.state(case).position == 0:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
-        return self.evidence.put(content, media_type, case)
+        return self.evidence.put(content, media_type, case, patron_keys((*concerns, *self._concerned(case))))
 
     # -- sessions
 
@@ -438,6 +491,10 @@ class Desk:
         if not library.is_active(proven.actor.id):
             raise Unproven("the token's person is not an active employee")
         return proven
+
+    async def in_a_thread(self, do: Callable[[], T]) -> T:
+        """For what stands beside the desk and asks the same services; Unreachable where one is away."""
+        return await self._in_thread(do)
 
     async def _in_thread(self, do: Callable[P, T], *with_: P.args, **named: P.kwargs) -> T:
         try:
@@ -481,8 +538,17 @@ def update_id(submission: Submission) -> str:
     return f"{submission.id}/{submission.content[:16]}"
 
 
+def reader_of(reader: Caller | None) -> Sender:
+    if reader is None:
+        return operator(operator_name())
+    return Sender(Actor(kind=ActorKind.PERSON, id=reader.person), reader.method, reader.channel, None)
+
+
 def may_read_texts(person: str, state: State, library: Library) -> bool:
     """Those who have to do with the case read its free texts; others, auditors too, see that there is one."""
+    if place := getattr(state, "handled_at", ""):
+        # what patrons entrusted to the library: its branch and headquarters, nobody else (PR-12)
+        return library.at_headquarters(person) or (library.is_employee(person) and library.place_of(person) == place)
     request, waiting = getattr(state, "request", None), getattr(state, "waiting", None)
     if request is None:
         return False

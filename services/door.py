@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.credentials import DoorKey
-from services.seal import KeyEncryptionKey
+from services.key_store import KeyFile
 from services.settings import Settings, secrets_folder
 
 
@@ -11,5 +11,5 @@ def door_key(settings: Settings) -> DoorKey:
     return DoorKey.of_file(secrets_folder(settings.data) / "door.jwk")
 
 
-def key_encryption_key(settings: Settings) -> KeyEncryptionKey:
-    return KeyEncryptionKey.of_file(settings.key_file or secrets_folder(settings.data) / "key-encryption.key")
+def key_encryption_key(settings: Settings) -> KeyFile:
+    return KeyFile(settings.key_file or secrets_folder(settings.data) / "key-encryption.key").made()

@@ -147,6 +147,10 @@ class EmbeddedPostgreSQL:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %u ",
+            # a failed statement's own words and values stay out of the log
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
+            "log_parameter_max_length_on_error": "0",
         }
         return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
 

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
-
-from pydantic import ValidationError
 
 from domain.facts import Evidence, Malformed
 from services.recorder import LedgerRecorder
 from services.seal import CannotOpen, Seal
 
 LARGEST_FILE_BYTES = 25_000_000
+# stands in clear beside the file, so it says nothing but what kind of file it is
+MEDIA_TYPES = frozenset(
+    {
+        *(f"image/{each}" for each in ("png", "jpeg", "gif", "webp", "tiff", "heic", "svg+xml")),
+        *(f"application/{each}" for each in ("pdf", "json", "zip", "xml", "octet-stream", "msword", "rtf")),
+        *(f"text/{each}" for each in ("plain", "html", "csv", "markdown")),
+        *(f"video/{each}" for each in ("mp4", "webm", "quicktime")),
+        *(f"audio/{each}" for each in ("mpeg", "mp4", "ogg", "wav")),
+        "message/rfc822",
+    }
+)
 
 
 class EvidenceStore:
     def __init__(self, folder: Path, recorder: LedgerRecorder, seal: Seal) -> None:
         self._folder, self._recorder, self._seal = folder, recorder, seal
 
-    def put(self, content: bytes, media_type: str, case: str) -> Evidence:
-        """Keep a file for a case. The same file again is the same evidence. Malformed: empty or too large."""
+    def put(self, content: bytes, media_type: str, case: str, also_under: Iterable[str] = ()) -> Evidence:
+        """Keep a file for a case, sealed under these keys too. The same file again is the same evidence. Malformed:
+        empty, too large, or of a kind that is not kept."""
         if not content or len(content) > LARGEST_FILE_BYTES:
             raise Malformed("file", f"{len(content)} bytes", f"1 to {LARGEST_FILE_BYTES} bytes")
-        try:
-            evidence, ciphertext = self._seal.file(content, media_type, case)
-        except ValidationError:
-            raise Malformed("media_type", "no name of a media type", "such as image/png") from None
+        evidence, ciphertext = self._seal.file(content, known_media_type(media_type), case, also_under)
         # on the disk before the index names it, and in the index before any fact does
         write_durably(self._file(evidence.sha256), ciphertext)
         self._recorder.note_evidence(evidence.sha256, evidence.size)
@@ -49,6 +57,15 @@ class EvidenceStore:
 
     def _file(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256
+
+
+def known_media_type(given: str) -> str:
+    """Without its parameters, which may say anything. Malformed where it is none of those we know."""
+    name = given.partition(";")[0].strip().lower()
+    if name not in MEDIA_TYPES:
+        would_pass = f"one of {', '.join(sorted(MEDIA_TYPES))}"
+        raise Malformed("media_type", "none of the media types that are kept", would_pass)
+    return name
 
 
 def write_durably(file: Path, content: bytes) -> None:

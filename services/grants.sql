@@ -14,7 +14,7 @@ grant select, insert on all tables in schema proofs to imprimatur_notary;
 grant select on all tables in schema proofs to imprimatur_reader;
 grant insert on ledger.evidence to imprimatur_recorder;
 grant insert, update, delete on ledger.suppressed to imprimatur_recorder;
-grant select, insert, update, delete on keys.wrapping to imprimatur_keeper;
+grant select, insert, update, delete on all tables in schema keys to imprimatur_keeper;
 
 revoke all on all functions in schema ledger from public;
 grant execute on all functions in schema ledger to imprimatur_recorder;

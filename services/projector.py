@@ -25,14 +25,17 @@ from psycopg_pool import ConnectionPool
 from projections.account_register import AccountRegister
 from projections.audit_trail import AuditTrail
 from projections.cases import CasePages
+from projections.consents import ConsentRegister
 from projections.hr_outbox import HrOutbox
 from projections.inbox import Inbox
 from projections.notices import Notices
 from projections.projection import SCHEMA, Logged, Projection
 from projections.remedies import Remedies
+from projections.revocations import Revocations
 from projections.rights import RightsRoster
 from projections.staff_directory import StaffDirectory
 from projections.standing import Standing
+from projections.uses import Uses
 from services.audit.notary import run_notary
 from services.hr.webhooks import run_webhooks
 from services.mail.outbox import DELIVERIES, run_mailer
@@ -49,6 +52,9 @@ PROJECTIONS: tuple[type[Projection], ...] = (
     Remedies,
     StaffDirectory,
     Standing,
+    ConsentRegister,
+    Uses,
+    Revocations,
 )
 CHANNEL = "ledger_events"
 PAGE = 500

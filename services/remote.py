@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,10 @@ UNPROCESSABLE, UNAUTHORIZED, FORBIDDEN, CONFLICT, NOT_FOUND = 422, 401, 403, 409
 NO_SERVER = range(500, 600)
 
 
+def concerning(patrons: Sequence[str]) -> dict[str, str]:
+    return {"Imprimatur-Concerns": ",".join(patrons)} if patrons else {}
+
+
 class RemoteDesk:
     """Answers as `Desk` does. Who asks is whoever the token says; `caller` is not looked at."""
 
@@ -25,14 +30,25 @@ class RemoteDesk:
         self._http = httpx.AsyncClient(base_url=url.rstrip("/") + "/api/v1", headers=headers, timeout=TIMEOUT_SECONDS)
 
     async def request(
-        self, process: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+        self,
+        process: str,
+        fields: dict[str, Any],
+        caller: Caller,
+        id_: str | None = None,
+        concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
-        return dict(await self._post(f"/cases/{process}", fields, id_))
+        return dict(await self._post(f"/cases/{process}", fields, id_, concerns))
 
     async def act(
-        self, case: str, command: str, fields: dict[str, Any], caller: Caller, id_: str | None = None
+        self,
+        case: str,
+        command: str,
+        fields: dict[str, Any],
+        caller: Caller,
+        id_: str | None = None,
+        concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
-        return dict(await self._post(f"/cases/{case}/commands/{command}", fields, id_))
+        return dict(await self._post(f"/cases/{case}/commands/{command}", fields, id_, concerns))
 
     async def case(self, case: str, reader: str | None, at: datetime | None = None) -> dict[str, Any]:
         return dict(await self._get(f"/cases/{case}", {"at": at.isoformat() if at else None}))
@@ -57,15 +73,17 @@ class RemoteDesk:
     async def staff(self, person: str | None = None) -> list[dict[str, Any]]:
         return list(await self._get("/staff", {"person": person}))
 
-    async def keep(self, content: bytes, media_type: str, case: str) -> dict[str, Any]:
-        headers = {"Content-Type": media_type}
+    async def keep(
+        self, content: bytes, media_type: str, case: str, concerns: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": media_type, **concerning(concerns)}
         return dict(await self._send(self._http.post(f"/cases/{case}/evidence", content=content, headers=headers)))
 
     async def seen(self, log_position: int) -> bool:
         return True
 
-    async def _post(self, path: str, fields: dict[str, Any], id_: str | None) -> Any:
-        headers = {"Idempotency-Key": id_} if id_ else {}
+    async def _post(self, path: str, fields: dict[str, Any], id_: str | None, concerns: Sequence[str] = ()) -> Any:
+        headers = ({"Idempotency-Key": id_} if id_ else {}) | concerning(concerns)
         return await self._send(self._http.post(path, json=fields, headers=headers))
 
     async def _get(self, path: str, asked: dict[str, Any]) -> Any:

@@ -12,12 +12,12 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from domain.facts import KINDS, Command, Malformed, content_hash
-from services.seal import case_key
+from domain.facts import KINDS, Command, Malformed, case_key, content_hash, patron_key
 
 LARGEST_SUBMISSION_BYTES = 256_000
 NAME_OF_A_FIELD = re.compile(r"[A-Za-z0-9_]{1,60}")
 UUID_FORM = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+PATRON_KEY = f"patron:{UUID_FORM}"
 
 
 class Submission(BaseModel):
@@ -53,7 +53,8 @@ class Submission(BaseModel):
             command = found.model_validate(self.fields)
         except ValidationError as error:
             raise as_malformed(error) from None
-        for problem in problems_in(self.fields, self.case):
+        patrons = {patron_key(each) for each in found.patrons_concerned(self.fields)}
+        for problem in problems_in(self.fields, self.case, patrons):
             raise problem
         return command
 
@@ -65,19 +66,26 @@ def parse_submission(payload: object) -> Submission:
         raise as_malformed(error) from None
 
 
-def problems_in(value: object, case: str, at: str = "") -> Iterator[Malformed]:
+def problems_in(value: object, case: str, patrons: set[str], at: str = "") -> Iterator[Malformed]:
     """What no type says: a NUL, which PostgreSQL's JSON cannot hold; a text that was sealed for another case, which
-    would be opened here for people who may not read it there."""
+    would be opened here for people who may not read it there; one that would outlive a patron it is about."""
     if isinstance(value, str) and "\x00" in value:
         yield Malformed(at, "there is a NUL character in it", "text without control characters")
     if isinstance(value, dict):
-        if "wrapped" in value and list(value.get("under", ()))[:1] != [case_key(case)]:
-            yield Malformed(at, "it was sealed for another case", f"sealed for {case}")
+        if "wrapped" in value:
+            first, *others = list(value.get("under") or ("",))
+            if first != case_key(case):
+                yield Malformed(at, "it was sealed for another case", f"sealed for {case}")
+            if not patrons <= set(others):
+                because = "it is not sealed under the key of each patron that the command names"
+                yield Malformed(at, because, "sealed by a door for all of them")
+            if not all(re.fullmatch(PATRON_KEY, str(each)) for each in others):
+                yield Malformed(at, "it is sealed under a key that is no patron's", "the case's key, and patrons'")
         for name, each in value.items():
-            yield from problems_in(each, case, f"{at}.{name}".lstrip("."))
+            yield from problems_in(each, case, patrons, f"{at}.{name}".lstrip("."))
     if isinstance(value, list | tuple):
         for nth, each in enumerate(value):
-            yield from problems_in(each, case, f"{at}.{nth}".lstrip("."))
+            yield from problems_in(each, case, patrons, f"{at}.{nth}".lstrip("."))
 
 
 def as_malformed(error: ValidationError) -> Malformed:

@@ -64,6 +64,23 @@ class Views:
         """Who may post by a right, to what, until when; and what became of each right."""
         return self._rows(SQL(ROSTER_AT), {"at": at})
 
+    def consents(self, standing: str | None = None) -> list[dict[str, Any]]:
+        """The consent register; those that stand so, where that is asked."""
+        wanted = SQL(" where standing = %(standing)s" if standing else "")
+        select = SQL("select *, case_id as case from views.consents") + wanted + SQL(" order by opened_at, case_id")
+        return self._rows(select, {"standing": standing})
+
+    def uses(self, content: str | None = None) -> list[dict[str, Any]]:
+        """Where something of a patron's stands or stood, the newest last."""
+        wanted = SQL(" where content = %(content)s" if content else "")
+        select = SQL("select * from views.uses") + wanted + SQL(" order by since, use_id")
+        return self._rows(select, {"content": content})
+
+    def revocations(self, only_open: bool = False) -> list[dict[str, Any]]:
+        wanted = SQL(" where not closed" if only_open else "")
+        select = SQL("select *, case_id as case from views.revocations") + wanted + SQL(" order by asked_at, case_id")
+        return self._rows(select, {})
+
     def remedies(self) -> list[dict[str, Any]]:
         select = "select *, case_id as case from views.remedies where closed_at is null "
         return self._rows(SQL(select) + SQL("order by due nulls last, account"), {})

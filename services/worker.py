@@ -14,7 +14,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from services.activities import LedgerActivities
 from services.clock import SystemClock
-from services.door import door_key
+from services.door import door_key, key_encryption_key
+from services.erasing import ErasureActivities
 from services.ledger import Ledger
 from services.reconciler import Reconciler
 from services.settings import Settings
@@ -44,12 +45,18 @@ def worker_of(
     task_queue: str,
     threads: int = THREADS,
     runner: SandboxedWorkflowRunner | None = None,
+    erasing: ErasureActivities | None = None,
 ) -> Worker:
+    """Without `erasing` it reaches no keys: an erasure then waits for a worker that does."""
     return Worker(
         client,
         task_queue=task_queue,
         workflows=[*WORKFLOWS.values(), StaffOrphans],
-        activities=[*LedgerActivities(ledger).all(), *StaffActivities(ledger).all()],
+        activities=[
+            *LedgerActivities(ledger).all(),
+            *StaffActivities(ledger).all(),
+            *(erasing.all() if erasing else []),
+        ],
         activity_executor=ThreadPoolExecutor(threads, thread_name_prefix="ledger"),
         workflow_runner=runner or sandbox(PROCEDURES),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -76,8 +83,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     client = await until_it_answers(lambda: connected(settings))
     ledger = Ledger(settings.recorder_url, SystemClock(), door_key(settings).verifier(), pool_size=THREADS)
     reconciler = Reconciler(client, ledger, settings.task_queue)
+    erasing = ErasureActivities(ledger, settings.keeper_url, key_encryption_key(settings))
     try:
-        async with worker_of(client, ledger, settings.task_queue):
+        await asyncio.to_thread(erasing.finish_what_was_begun)
+        async with worker_of(client, ledger, settings.task_queue, erasing=erasing):
             await look_for_orphans_nightly(client, settings.task_queue)
             follower = StaffFollower(client, ledger, settings.task_queue)
             await asyncio.gather(reconciler.run(stop), follower.run(stop))

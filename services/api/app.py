@@ -16,7 +16,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime
 
 from domain.facts import Channel, Malformed, NoAuthority, Refused
+from domain.openings import Purpose
 from services.api.front_page import front_page
+from services.api.patrons import add_patron_readings, add_patrons
 from services.audit.history_keeper import run_history_keeper
 from services.credentials import Unproven
 from services.desk import Caller, Desk, NoSuchCase, Unreachable
@@ -28,6 +30,7 @@ MALFORMED, UNPROVEN, FORBIDDEN, CONFLICT, NOT_FOUND, AWAY, TOO_LARGE = 422, 401,
 MEDIA_TYPE = "application/problem+json"
 LARGEST_BODY_BYTES = 1_000_000
 SCIM = "/scim/"
+PICTURES = "/api/v1/pictures/"
 
 log = logging.getLogger("imprimatur.api")
 bearer = HTTPBearer(auto_error=False, description="`imprimatur token --as PERSON` prints one")
@@ -63,6 +66,8 @@ def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
     add_size_limit(app)
     add_cases(app, at_desk)
     add_readings(app, at_desk)
+    add_patrons(app, at_desk, problem, answered)
+    add_patron_readings(app, at_desk, Depends(caller))
     add_health(app, at_desk)
     app.mount("/scim", scim)
     return app
@@ -102,7 +107,8 @@ def add_errors(app: FastAPI) -> None:
 def add_size_limit(app: FastAPI) -> None:
     @app.middleware("http")
     async def no_larger(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        most = LARGEST_FILE_BYTES if request.url.path.endswith("/evidence") else LARGEST_BODY_BYTES
+        is_a_file = request.url.path.endswith("/evidence") or request.url.path.startswith(PICTURES)
+        most = LARGEST_FILE_BYTES if is_a_file else LARGEST_BODY_BYTES
         size = request.headers.get("content-length")
         if request.url.path.startswith(SCIM):  # says in its own words what is too large
             return await go_on(request)
@@ -126,7 +132,13 @@ async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials
 
 Who = Annotated[Caller, Depends(caller)]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
+# ids of patrons, with commas: what is said is sealed under their keys too
+Concerns = Annotated[str, Header(alias="Imprimatur-Concerns", max_length=2_000)]
 Fields = Annotated[dict[str, Any], Body()]
+
+
+def ids_in(header: str) -> list[str]:
+    return [each.strip() for each in header.split(",") if each.strip()]
 
 
 def answered(answer: dict[str, Any], created: int) -> JSONResponse:
@@ -145,26 +157,30 @@ def answered(answer: dict[str, Any], created: int) -> JSONResponse:
 
 def add_cases(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/v1/cases/{process}", status_code=201, summary="Start a case")
-    async def start(process: str, fields: Fields, who: Who, key: Key = None) -> JSONResponse:
-        return answered(await desk.request(process, fields, who, key), 201)
+    async def start(process: str, fields: Fields, who: Who, key: Key = None, concerns: Concerns = "") -> JSONResponse:
+        return answered(await desk.request(process, fields, who, key, ids_in(concerns)), 201)
 
     @app.post("/api/v1/cases/{case}/commands/{command}", summary="A decision or a step")
-    async def act(case: str, command: str, fields: Fields, who: Who, key: Key = None) -> JSONResponse:
-        return answered(await desk.act(case, command, fields, who, key), 200)
+    async def act(
+        case: str, command: str, fields: Fields, who: Who, key: Key = None, concerns: Concerns = ""
+    ) -> JSONResponse:
+        return answered(await desk.act(case, command, fields, who, key, ids_in(concerns)), 200)
 
     @app.post("/api/v1/cases/{case}/evidence", status_code=201, summary="Keep a file beside the log")
-    async def keep(case: str, request: Request, who: Who) -> dict[str, Any]:
+    async def keep(case: str, request: Request, who: Who, concerns: Concerns = "") -> dict[str, Any]:
         await desk.only_who_has_to_do_with(case, who.person)
         media_type = request.headers.get("content-type", "application/octet-stream")
-        return await desk.keep(await request.body(), media_type, case)
+        return await desk.keep(await request.body(), media_type, case, ids_in(concerns))
 
     @app.get("/api/v1/cases", summary="All cases")
     async def cases(who: Who) -> list[dict[str, Any]]:
         return await desk.cases()
 
     @app.get("/api/v1/cases/{case}", summary="One case, as it stands or as it stood")
-    async def case(case: str, who: Who, at: AwareDatetime | None = None) -> dict[str, Any]:
-        return await desk.case(case, who.person, at)
+    async def case(
+        case: str, who: Who, at: AwareDatetime | None = None, purpose: Purpose = Purpose.CASE_WORK
+    ) -> dict[str, Any]:
+        return await desk.case(case, who, at, purpose)
 
 
 def add_readings(app: FastAPI, desk: Desk) -> None:

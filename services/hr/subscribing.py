@@ -1,4 +1,4 @@
-"""Who is told stands in the log; the secrets by which they know us stand beside it, wrapped by the key outside."""
+"""Who is told stands in the log; the secrets by which they know us stand beside it, wrapped by a key of their own."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from domain.webhooks import (
 )
 from services.founding import operator_name
 from services.hr.addresses import well_formed
+from services.key_store import KeyEncryptionKeys, KeyFile
 from services.ledger import Ledger, operator
-from services.seal import KeyEncryptionKey
 from services.settings import secrets_folder, write_whole
 
 SECRET_BYTES, ID_CHARS = 32, 12
@@ -57,16 +57,22 @@ class Subscriber(BaseModel):
 
 
 class Secrets:
-    """By fingerprint, in one file of the installation's secrets, each wrapped by the key-encryption key."""
+    """By fingerprint, in one file of the installation's secrets, each wrapped by a key that is theirs alone: the
+    key-encryption key of what is sealed dies whenever a person is forgotten, and with it what only it has wrapped."""
 
-    def __init__(self, data: Path, kek: KeyEncryptionKey) -> None:
-        self._file, self._kek = secrets_folder(data) / "webhooks.json", kek
+    def __init__(self, data: Path, key: KeyEncryptionKeys) -> None:
+        self._file, self._key = secrets_folder(data) / "webhooks.json", key
+
+    @classmethod
+    def of_data(cls, data: Path) -> Secrets:
+        """Those of this installation; their key is made on first use."""
+        return cls(data, KeyFile(secrets_folder(data) / "webhooks.key").made())
 
     def made(self) -> tuple[str, str]:
         """A new one, kept before anybody hears of it: its fingerprint and itself."""
         raw = os.urandom(SECRET_BYTES)
         key = hashlib.sha256(raw).hexdigest()
-        self._keep(self._all() | {key: base64.b64encode(self._kek.wrap(raw)).decode()})
+        self._keep(self._all() | {key: base64.b64encode(self._key.newest().wrap(raw)).decode()})
         return key, as_told(raw)
 
     def of(self, subscription: Subscription) -> tuple[str, ...]:
@@ -78,7 +84,7 @@ class Secrets:
 
     def _opened(self, wrapped: str) -> str:
         try:
-            return as_told(self._kek.unwrap(base64.b64decode(wrapped)))
+            return as_told(self._key.newest().unwrap(base64.b64decode(wrapped)))
         except (InvalidUnwrap, ValueError):
             return ""
 

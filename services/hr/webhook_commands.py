@@ -14,7 +14,6 @@ from psycopg import Error as DatabaseError
 from services import show
 from services.clock import SystemClock
 from services.desk import Unreachable
-from services.door import key_encryption_key
 from services.hr.subscribing import (
     Secrets,
     Subscriber,
@@ -83,7 +82,7 @@ def office(settings: Settings) -> Iterator[tuple[Ledger, Secrets]]:
     """The one door, and the secrets beside it."""
     ledger = Ledger(settings.recorder_url, SystemClock(), pool_size=1)
     try:
-        yield ledger, Secrets(settings.data, key_encryption_key(settings))
+        yield ledger, Secrets.of_data(settings.data)
     except (PersistenceError, DatabaseError) as error:
         raise Unreachable("PostgreSQL") from error
     finally:

@@ -22,7 +22,6 @@ from standardwebhooks import Webhook
 
 from domain.facts import Malformed
 from services.clock import Clock, SystemClock
-from services.door import key_encryption_key
 from services.hr.addresses import Inside, Target, looked_at
 from services.hr.subscribing import Secrets, Subscriber, subscribers
 from services.mail.outbox import Patience, connected
@@ -246,6 +245,6 @@ def newest_position(url: str) -> int:
 
 
 def run_webhooks(settings: Settings, stop: Event) -> None:
-    secrets = Secrets(settings.data, key_encryption_key(settings))
+    secrets = Secrets.of_data(settings.data)
     inside_too = settings.webhooks_inside
     Deliverer(settings.projector_url, secrets, settings.public_url, SystemClock(), inside_too).run(stop)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import Connection
@@ -22,7 +22,11 @@ from psycopg.rows import DictRow, class_row, dict_row
 from psycopg.sql import SQL
 
 from services.clock import Clock, SystemClock
+from services.door import key_encryption_key
+from services.ledger import Ledger
+from services.mail.patrons import NOWHERE, Addresses, SealedAddresses
 from services.mail.smtp import DEFAULT_SENDER, Later, MailServer, Never, written
+from services.seal import KeyStore, Seal
 from services.settings import Settings, write_whole
 
 POLL = 1.0
@@ -36,7 +40,7 @@ DELIVERIES = SQL("""
         code text not null)""")
 # the row's lock says that someone is at it, for as long as their connection lives
 TAKE_ONE = SQL("""
-    select o.message_id, o.case_id, o.to_address, o.subject, o.body, o.at
+    select o.message_id, o.case_id, o.to_address, o.subject, o.body, o.at, o.sealed_address, o.sealed_in
     from views.outbox o left join views.deliveries d using (message_id)
     where d.state is null or (d.state in ('handing_over', 'later') and d.not_before <= %s)
     order by o.log_position, o.message_id limit 1 for update of o skip locked""")
@@ -63,6 +67,8 @@ class Waiting(NamedTuple):
     subject: str
     body: str
     at: datetime
+    sealed_address: dict[str, Any] | None = None
+    sealed_in: str = ""
 
 
 class Patience(NamedTuple):
@@ -91,9 +97,10 @@ class Mailer:
         server: MailServer | None,
         clock: Clock,
         patience: Patience | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         self._url, self._folder, self._server, self._clock = url, folder, server, clock
-        self._patience = patience or Patience()
+        self._patience, self._addresses = patience or Patience(), addresses
 
     def run(self, stop: Event, poll: float = POLL) -> None:
         back_off = FIRST_BACK_OFF
@@ -138,18 +145,28 @@ class Mailer:
             self._end(marking, message, state, "")
 
     def _hand_over(self, message: Waiting, possible_duplicate: bool) -> str:
-        sender = self._server.sender if self._server else DEFAULT_SENDER
+        sender, to = self._server.sender if self._server else DEFAULT_SENDER, self._address_of(message)
         with what_cannot_be_written_is_undeliverable():
             letter = written(
-                message.message_id, sender, message.to_address, message.subject, message.body, message.at,
+                message.message_id, sender, to, message.subject, message.body, message.at,
                 message.case_id, possible_duplicate,
             )  # fmt: skip
             text = letter.as_string()
         if self._server:
-            asyncio.run(self._server.hand_over(letter, message.to_address))
+            asyncio.run(self._server.hand_over(letter, to))
             return "sent"
         self._keep(message.message_id, text)
         return "kept"
+
+    def _address_of(self, message: Waiting) -> str:
+        """A patron's is opened only to hand the letter to a mail server: what is merely kept names nobody."""
+        if message.sealed_address is None:
+            return message.to_address
+        if self._server is None:
+            return NOWHERE
+        if self._addresses is None:
+            raise Later("no keys here", whole_server=True)
+        return self._addresses.of(message.case_id, message.sealed_address, message.sealed_in)
 
     def _keep(self, message_id: str, text: str) -> None:
         file = self._folder / f"{message_id.strip('<>').partition('@')[0]}.eml"
@@ -204,4 +221,15 @@ def set_up(conn: Connection[DictRow]) -> None:
 def run_mailer(settings: Settings, stop: Event) -> None:
     """Until told to stop. An address of a mail server that cannot be read is said at once, before anything is sent."""
     server = MailServer.at(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
-    Mailer(settings.projector_url, settings.data / "mail", server, SystemClock()).run(stop)
+    clock, folder = SystemClock(), settings.data / "mail"
+    if server is None:
+        Mailer(settings.projector_url, folder, None, clock).run(stop)
+        return
+    ledger = Ledger(settings.recorder_url, clock, pool_size=1)
+    keys = KeyStore(settings.keeper_url, key_encryption_key(settings))
+    try:
+        addresses = SealedAddresses(ledger, Seal(keys))
+        Mailer(settings.projector_url, folder, server, clock, addresses=addresses).run(stop)
+    finally:
+        ledger.close()
+        keys.close()

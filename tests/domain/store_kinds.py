@@ -61,6 +61,8 @@ from tests.domain.house import (
     founded,
     sealed,
 )
+from tests.domain.patron_life import patrons_come_and_go
+from tests.domain.privacy_life import patrons_are_forgotten
 from tests.domain.staff_life import hr_feeds, people_go, rights_come_and_go
 
 STORED = Path(__file__).parent / "stored"
@@ -118,6 +120,8 @@ def a_life() -> House:
     the_house_closes(house)
     someone_stands_in(house)
     an_account_is_opened(house)
+    patrons_come_and_go(house)
+    patrons_are_forgotten(house)
     requests_come_to_nothing(house)
     rights_come_and_go(house)
     people_go(house)

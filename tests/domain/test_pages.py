@@ -9,6 +9,7 @@ from domain.facts import Recorded
 from domain.library import Register
 from domain.pages import CASE_PROCESSES, PAGES
 from tests.domain.house import House, founded
+from tests.domain.patron_life import patrons_come_and_go
 from tests.domain.staff_life import hr_feeds, people_go, rights_come_and_go
 from tests.domain.store_kinds import a_life, an_account_is_opened
 
@@ -46,12 +47,15 @@ def test_what_is_kept_still_learns_nothing_of_what_comes_later() -> None:
     still = house.register.still()
     before = deepcopy(known(still))
     rights_come_and_go(house)
+    patrons_come_and_go(house)
     people_go(house)
     hr_feeds(house)
     assert known(still) == before
-    assert all(known(house.register)[part] != before[part] for part in ("register", "in force", "hr"))
+    assert all(known(house.register)[part] != before[part] for part in ("register", "in force", "hr", "patrons"))
 
 
 def known(register: Register) -> dict[str, dict[str, Any]]:
     own = {name: value for name, value in vars(register).items() if isinstance(value, dict | list | int)}
-    return {"register": own, "in force": vars(register.in_force), "hr": vars(register.hr)}
+    return {
+        "register": own, "in force": vars(register.in_force), "hr": vars(register.hr), "patrons": vars(register.patrons)
+    }  # fmt: skip

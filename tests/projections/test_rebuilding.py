@@ -17,6 +17,7 @@ from tests.projections.history import (
     rows,
     with_a_restart_after_each,
 )
+from tests.services.patron_life import patrons_in
 from tests.services.rights import rights_and_remedies
 from tests.system import Database
 
@@ -27,6 +28,7 @@ def url(database: Database) -> str:
         live_at_random(life, 250, seed=11)
         everyday(life)
         rights_and_remedies(life)
+        patrons_in(life, "account:facebook:alwaysthere")
     return database.url("projector")
 
 

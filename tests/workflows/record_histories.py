@@ -21,6 +21,7 @@ from services.embedded import fresh_folder
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.embedded_temporal import EmbeddedTemporal
 from tests.system import Database, Office, sealed
+from tests.workflows.patrons import a_minors_consent, a_patrons_life
 from tests.workflows.running import (
     A_MINUTE,
     NEUTRAL,
@@ -99,6 +100,14 @@ async def record(running: Running, name: str, paths: Iterable[Way]) -> None:
         await keep(case, f"{name}-{path.__name__}")
 
 
+async def record_patrons(
+    running: Running, name: str, live: Callable[[Running], Awaitable[dict[str, Requested]]]
+) -> None:
+    for path, case in (await live(running)).items():
+        await case.ended()
+        await keep(case, f"{name}-{path}")
+
+
 async def keep(case: Requested, name: str) -> None:
     for nth, history in enumerate(await histories_of(case.running.client, case.case), start=1):
         add(FOLDER / f"{name}-{nth}.json", history)
@@ -124,11 +133,13 @@ async def main(name: str) -> None:
         client = await Client.connect(temporal.address, data_converter=pydantic_data_converter, identity=NEUTRAL)
         async with at_work(client, Office(database, SystemClock())) as running:
             await record(running, name, AS_TIME_PASSES)
+            await record_patrons(running, name, a_patrons_life)
     with fresh_folder() as data, database_on(data) as database:
         async with skipping_time() as env:
             office = Office(database, ServersClock(env, asyncio.get_running_loop()))
             async with at_work(env.client, office, env) as running:
                 await record(running, name, BY_SKIPPING_TIME)
+                await record_patrons(running, name, a_minors_consent)
 
 
 @contextmanager

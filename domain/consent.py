@@ -1,0 +1,770 @@
+"""A patron's consent: recorded, looked at, in force for its term, renewed or ended.
+
+PU-6: what a patron sends in may be used until they revoke that in writing. PR-13: a picture needs the written
+permission of the person, or of a parent or guardian for a minor; at a program a public notice up before and during it
+is enough. PU-3: nobody but the guardian speaks for a minor. The fields follow ISO/IEC TS 27560's consent record.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, time
+from enum import StrEnum, auto
+from functools import reduce
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import AwareDatetime, Field
+
+from domain.calendar import instant
+from domain.clauses import PR_12, PR_13, PU_3, PU_6
+from domain.facts import (
+    Act,
+    ActorKind,
+    Authority,
+    Command,
+    Decision,
+    Evidence,
+    Fact,
+    Line,
+    NoAuthority,
+    Page,
+    PatronId,
+    PersonId,
+    Refused,
+    Sealed,
+    Slug,
+    State,
+    Value,
+    every_one_of,
+)
+from domain.patron_basis import (
+    Consent,
+    ConsentFellDue,
+    ConsentNoted,
+    ConsentOver,
+    ConsentStands,
+    ContentId,
+    Form,
+    OfConsent,
+    PersonOptedOut,
+    Program,
+    Standing,
+    Target,
+)
+from domain.policy import Role
+from domain.waiting import (
+    Asked,
+    Due,
+    DueMoment,
+    DueMomentsReissued,
+    LetTimePass,
+    Reconsider,
+    Wait,
+    WaitingFact,
+    due_moments,
+    evolve_wait,
+    only_expiry,
+    what_changed_around,
+    what_is_due,
+)
+
+if TYPE_CHECKING:
+    from domain.library import Library
+
+PROCESS = "consent"
+STATUS_HASH = r"^([0-9a-f]{64})?$"
+
+
+class Stage(StrEnum):
+    NOT_RECORDED = auto()
+    RECORDED = auto()
+    ACTIVE = auto()
+    REVOCATION_ASKED = auto()
+    REVOKING = auto()
+    RENEWAL_DUE = auto()
+    REVOKED = auto()
+    EXPIRED = auto()
+    REJECTED = auto()
+
+
+IN_FORCE = (Stage.ACTIVE, Stage.REVOCATION_ASKED)
+OVER = (Stage.REVOKED, Stage.EXPIRED, Stage.REJECTED)
+
+
+class Obtained(StrEnum):
+    """How the consent was given: each in writing, or on the platform itself."""
+
+    PAPER = auto()
+    EMAIL = auto()
+    WEB_FORM = auto()
+    PLATFORM = auto()
+    NOTICE = auto()
+
+
+class Shown(StrEnum):
+    """How it was made sure who gave it."""
+
+    KNOWN_AT_THE_BRANCH = auto()
+    LIBRARY_CARD = auto()
+    PHOTO_ID = auto()
+    CONTACT_ON_FILE = auto()
+    PLATFORM_ACCOUNT = auto()
+
+
+class When(StrEnum):
+    BEFORE = auto()
+    DURING = auto()
+
+
+# what people ask for
+
+
+class RecordConsent(Command, kind="consent.RecordConsent"):
+    """`patron` and `guardian` are numbers given by a door. `of_age_in` is the first of the month in which a minor
+    comes of age: the day of birth itself is nowhere on record. `status_sha256`: the hash of a secret with which the
+    patron sees their receipt."""
+
+    secret_texts: ClassVar[tuple[str, ...]] = ("name", "guardian_name", "email", "telephone", "handle", "note")
+    concerns: ClassVar[tuple[str, ...]] = ("patron", "guardian")
+    form: Form
+    place: Slug
+    obtained: Obtained
+    patron: PatronId | None = None
+    guardian: PatronId | None = None
+    minor: bool = False
+    of_age_in: date | None = None
+    contents: tuple[ContentId, ...] = Field(default=(), max_length=100)
+    targets: tuple[Target, ...] = Field(default=(), max_length=50)
+    until: date | None = None
+    given_at: AwareDatetime | None = None
+    language: Line = "en"
+    program: Program | None = None
+    status_sha256: str = Field(default="", pattern=STATUS_HASH)
+    name: Sealed | None = None
+    guardian_name: Sealed | None = None
+    email: Sealed | None = None
+    telephone: Sealed | None = None
+    handle: Sealed | None = None
+    note: Sealed | None = None
+
+
+class ConfirmConsent(Command, kind="consent.ConfirmConsent"):
+    """Staff saw the writing and made sure who gave it; for a guardian also that they are one."""
+
+    shown: Shown
+    guardian_shown: bool = False
+    evidence: tuple[Evidence, ...] = Field(default=(), max_length=20)
+
+
+class ProveNotice(Command, kind="consent.ProveNotice"):
+    """The notice was seen up at this moment."""
+
+    when: When
+    seen_at: AwareDatetime
+    evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=20)
+
+
+class OptOut(Command, kind="consent.OptOut"):
+    """On the day of a program, someone asks not to be pictured. `who`: how staff will recognise them."""
+
+    secret_texts: ClassVar[tuple[str, ...]] = ("who",)
+    concerns: ClassVar[tuple[str, ...]] = ("patron",)
+    patron: PatronId
+    who: Sealed | None = None
+
+
+class RejectConsent(Command, kind="consent.RejectConsent"):
+    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
+    reason: Sealed
+
+
+class RenewConsent(Command, kind="consent.RenewConsent"):
+    """Whoever has come of age gives their own written permission."""
+
+    shown: Shown
+    evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=20)
+
+
+# what happened
+
+
+class ConsentRecorded(ConsentNoted, kind="consent.ConsentRecorded"):
+    obtained: Obtained
+    minor: bool
+    of_age_in: date | None
+    until: date | None
+    given_at: AwareDatetime
+    language: Line
+    status_sha256: str = ""
+    recorded_by: str
+    name: Sealed | None = None
+    guardian_name: Sealed | None = None
+    email: Sealed | None = None
+    telephone: Sealed | None = None
+    handle: Sealed | None = None
+    note: Sealed | None = None
+
+
+class ConsentActive(ConsentStands, kind="consent.ConsentActive"):
+    """`by`: who made sure; empty where a notice was proven twice."""
+
+    by: str
+    shown: Shown | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class NoticeProven(OfConsent, kind="consent.NoticeProven"):
+    when: When
+    seen_at: AwareDatetime
+    by: PersonId
+    evidence: tuple[Evidence, ...]
+
+
+class OptedOut(PersonOptedOut, kind="consent.OptedOut"):
+    who: Sealed | None = None
+
+
+class RevocationKnown(OfConsent, kind="consent.RevocationKnown"):
+    """Someone who may has asked that it end; it is not accepted yet."""
+
+    revocation: Line
+
+
+class ConsentKept(OfConsent, kind="consent.ConsentKept"):
+    """What was asked came to nothing: it stands as before."""
+
+    revocation: Line
+
+
+class ConsentRevoking(OfConsent, kind="consent.ConsentRevoking"):
+    """Accepted: no new use; those that stand are being removed."""
+
+    revocation: Line
+
+
+class ConsentRevoked(ConsentOver, kind="consent.ConsentRevoked"):
+    standing: ClassVar[Standing] = Standing.REVOKED
+    revocation: Line
+
+
+class ConsentExpired(ConsentOver, kind="consent.ConsentExpired"):
+    """Nothing new from now on; what was published under it may stand."""
+
+
+class ConsentRejected(ConsentOver, kind="consent.ConsentRejected"):
+    standing: ClassVar[Standing] = Standing.REJECTED
+    clauses: ClassVar[tuple[str, ...]] = (PR_13, PU_3)
+    reason: Sealed
+
+
+class RenewalFellDue(ConsentFellDue, kind="consent.RenewalFellDue"):
+    clauses: ClassVar[tuple[str, ...]] = (PR_13, PU_3)
+
+
+class ConsentRenewed(ConsentStands, kind="consent.ConsentRenewed"):
+    by: str
+    shown: Shown
+    evidence: tuple[Evidence, ...]
+
+
+class Proof(Value):
+    when: When
+    seen_at: AwareDatetime
+
+
+class ConsentCase(State):
+    stage: Stage = Stage.NOT_RECORDED
+    recorded: ConsentRecorded | None = None
+    form: Form | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    of_age_at: AwareDatetime | None = None
+    shown: Shown | None = None
+    proofs: tuple[Proof, ...] = ()
+    opted_out: tuple[str, ...] = ()
+    revocation: str = ""
+    waiting: Wait | None = None
+    requester: str = ""
+    content: str = ""
+
+    @property
+    def consent(self) -> ConsentRecorded:
+        if self.recorded is None:
+            raise LookupError(f"{self.case} has no consent yet")
+        return self.recorded
+
+    @property
+    def handled_at(self) -> str:
+        """Where what is sealed in it may be read, beside headquarters."""
+        return self.recorded.place if self.recorded else ""
+
+    def concerned(self) -> tuple[str, ...]:
+        """Patrons under whose keys everything of this case is sealed."""
+        known = self.recorded
+        return tuple(each for each in (known.patron, known.guardian) if each) if known else ()
+
+    def closed(self) -> bool:
+        return self.stage in OVER
+
+    def proven(self, when: When) -> bool:
+        return any(each.when is when for each in self.proofs)
+
+    def next_due(self) -> datetime | None:
+        """People who are waited for, and the consent's own moments."""
+        moments = [self.waiting.next_due() if self.waiting else None]
+        if self.stage in IN_FORCE:
+            moments += [self.until, self.of_age_at if self.form is Form.GUARDIAN else None]
+        return min((each for each in moments if each), default=None)
+
+    def search(self) -> dict[str, str]:
+        """What a case can be looked up by in Temporal. Nothing here may be personal."""
+        if self.recorded is None:
+            return {}
+        waiting_for = self.waiting.role.value if self.waiting else ""
+        return {"Branch": self.recorded.place, "Account": "", "WaitingFor": waiting_for}
+
+
+def decide(act: Act, case: ConsentCase, library: Library) -> Decision:
+    match act.command, case.stage:
+        case RecordConsent() as record, Stage.NOT_RECORDED:
+            authority = the_patron_or_staff(act, record, library)
+            what_is_recorded_can_be(record, case, library)
+            recorded = as_recorded(record, act, library)
+            return Decision((recorded, ask_to_look_at_it(recorded, library)), authority)
+
+        case ConfirmConsent() as confirm, Stage.RECORDED:
+            authority = only_staff_who_handle_it(act, case, library)
+            it_can_be_confirmed(confirm, case)
+            return Decision((as_active(case, library, act.person, confirm.shown, confirm.evidence),), authority)
+
+        case ProveNotice() as proof, Stage.RECORDED:
+            authority = only_staff_who_handle_it(act, case, library)
+            a_proof_of_the_notice(proof, case, library)
+            proven = proof.becomes(NoticeProven, consent=case.case, by=act.person)
+            return Decision((proven, *active_once_proven_twice(proven, case, library)), authority)
+
+        case OptOut() as opt_out, Stage.RECORDED | Stage.ACTIVE:
+            authority = only_staff_who_handle_it(act, case, library)
+            on_the_day_of_the_program(opt_out, case, library)
+            return Decision((opt_out.becomes(OptedOut, consent=case.case),), authority)
+
+        case RejectConsent() as reject, Stage.RECORDED | Stage.RENEWAL_DUE:
+            authority = only_staff_who_handle_it(act, case, library)
+            rejected = reject.becomes(ConsentRejected, consent=case.case, frees=case.consent.own_contents())
+            return Decision((rejected,), authority)
+
+        case RenewConsent() as renew, Stage.RENEWAL_DUE:
+            authority = only_staff_who_handle_it(act, case, library)
+            return Decision((as_renewed(renew, case, act.person, library),), authority)
+
+        case LetTimePass(), _:
+            only_the_system(act)
+            return Decision(what_time_brings(case, library))
+
+        case Reconsider(), _:
+            only_the_system(act)
+            return Decision(what_follows_from_outside(case, library))
+
+        case _, Stage.NOT_RECORDED:
+            raise Refused(PR_13, "no consent has been recorded under this case", "send RecordConsent first")
+
+        case _, Stage.REVOKED | Stage.EXPIRED | Stage.REJECTED:
+            raise Refused(PR_13, f"the consent is {in_words(case.stage)}", "record a new consent")
+
+        case command, stage:
+            follows = ", ".join(each.__name__ for each in FOLLOWS[stage]) or "nothing: it is being carried out"
+            raise Refused(PR_13, f"{type(command).__name__} does not follow {in_words(stage)}", follows)
+
+
+FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
+    Stage.RECORDED: (ConfirmConsent, ProveNotice, OptOut, RejectConsent),
+    Stage.ACTIVE: (OptOut,),
+    Stage.REVOCATION_ASKED: (),
+    Stage.REVOKING: (),
+    Stage.RENEWAL_DUE: (RenewConsent, RejectConsent),
+}
+
+
+# who may
+
+
+def the_patron_or_staff(act: Act, record: RecordConsent, library: Library) -> Authority | None:
+    """A patron speaks for themselves or as the guardian they say they are; staff record what came in writing."""
+    if act.by.kind is not ActorKind.PATRON:
+        return only_staff(act, library)
+    if act.by.id not in (record.patron, record.guardian):
+        raise NoAuthority(PR_12, "nobody gives consent for someone else", "the patron's own, or the guardian's")
+    if record.form is Form.EVENT_NOTICE:
+        raise NoAuthority(PR_13, "a notice is put up by the library", "let staff record it")
+    return Authority()
+
+
+def only_staff(act: Act, library: Library) -> Authority:
+    if not library.is_employee(act.person):
+        raise NoAuthority(PR_12, f"{act.by.id} is not an active employee", "an active employee of the directory")
+    return library.standing(act.person)
+
+
+def only_staff_who_handle_it(act: Act, case: ConsentCase, library: Library) -> Authority:
+    """Headquarters, or the branch where the consent was given."""
+    authority = only_staff(act, library)
+    place = case.consent.place
+    if library.place_of(act.person) != place and not library.at_headquarters(act.person):
+        raise NoAuthority(PR_12, f"only {place} and headquarters handle this consent", f"let someone of {place} do it")
+    return authority
+
+
+def only_the_system(act: Act) -> None:
+    if act.by.kind is not ActorKind.TIMER:
+        raise NoAuthority(PR_13, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
+
+
+# what must hold
+
+
+def what_is_recorded_can_be(record: RecordConsent, case: ConsentCase, library: Library) -> None:
+    every_one_of(
+        lambda: a_place_of_the_library(record, library),
+        lambda: someone_gave_it_unless_it_is_a_notice(record),
+        lambda: a_minor_does_not_speak_for_themselves(record),
+        lambda: when_a_minor_comes_of_age_is_known(record, library),
+        lambda: a_submission_names_what_was_sent(record),
+        lambda: nothing_has_two_bases(record, case, library),
+        lambda: a_notice_is_for_a_program(record),
+        lambda: a_term_that_is_to_come(record, library),
+        lambda: given_already(record, library),
+    )
+
+
+def a_place_of_the_library(record: RecordConsent, library: Library) -> None:
+    if record.place not in library.policy.places:
+        known = ", ".join(library.policy.places)
+        raise Refused(PR_13, f"the library has no place {record.place}", f"one of {known}")
+
+
+def someone_gave_it_unless_it_is_a_notice(record: RecordConsent) -> None:
+    if (record.form is Form.EVENT_NOTICE) is (record.patron is not None):
+        because = "a notice is to everyone" if record.patron else "it is not said whose consent it is"
+        raise Refused(PR_13, because, "a patron for every form but the notice")
+    if record.patron is not None and record.patron == record.guardian:
+        raise Refused(PU_3, "nobody is their own guardian", "the guardian's own number")
+
+
+def a_minor_does_not_speak_for_themselves(record: RecordConsent) -> None:
+    by_guardian = record.guardian is not None
+    if record.minor and not by_guardian:
+        because = "a minor cannot give this consent for themselves"
+        raise Refused((PU_3, PR_13), because, "the written permission of a parent or guardian")
+    if record.form is Form.GUARDIAN and not record.minor:
+        raise Refused((PU_3, PR_13), "a guardian's permission is for a minor", "the person's own consent")
+    if record.form is Form.ADULT and (record.minor or by_guardian):
+        raise Refused((PU_3, PR_13), "the form is an adult's, and the person is a minor", "the guardian's form")
+
+
+def when_a_minor_comes_of_age_is_known(record: RecordConsent, library: Library) -> None:
+    if not record.minor:
+        if record.of_age_in is not None:
+            raise Refused(PU_3, "someone of age does not come of age", "leave that out")
+        return
+    years = library.policy.settings.age_of_majority_years.value
+    today = library.today
+    latest = date(today.year + years, today.month, 1)
+    if record.of_age_in is None or record.of_age_in.day != 1:
+        because = "it is not known in which month the minor comes of age"
+        raise Refused(PU_3, because, "the day of birth, of which the month of coming of age is kept")
+    if record.of_age_in > latest:
+        raise Refused(PU_3, "the day of birth is still to come", f"one by which they are under {years} now")
+    if record.of_age_in <= today.replace(day=1):
+        raise Refused(PU_3, "the person has come of age, or does this month", "the person's own consent")
+
+
+def a_submission_names_what_was_sent(record: RecordConsent) -> None:
+    if record.form is Form.SUBMISSION and not record.contents:
+        raise Refused(PU_6, "it is not said what was sent in", "the content's name, such as content:poster-2026-03")
+    if record.form is Form.SUBMISSION and any(not each.startswith("content:") for each in record.contents):
+        raise Refused(PU_6, "a picture that the library took was not sent in", "contents named content:…")
+
+
+def nothing_has_two_bases(record: RecordConsent, case: ConsentCase, library: Library) -> None:
+    for content in record.contents if record.form is Form.SUBMISSION else ():
+        holder = library.holder_of(f"basis:{content}")
+        if holder not in (None, case.case):
+            raise Refused(PU_6, f"{content} rests on {holder} already", "another name for other content")
+
+
+def a_notice_is_for_a_program(record: RecordConsent) -> None:
+    if (record.form is Form.EVENT_NOTICE) is not (record.program is not None):
+        because = "it is not said for which program" if record.program is None else "only a notice is for a program"
+        raise Refused(PR_13, because, "the program, with its beginning and its end, for a notice alone")
+    if record.program is not None and record.program.ends <= record.program.starts:
+        raise Refused(PR_13, "the program ends before it begins", "an end after its beginning")
+
+
+def a_term_that_is_to_come(record: RecordConsent, library: Library) -> None:
+    if record.until is not None and record.until <= library.today:
+        raise Refused(PR_13, f"{record.until} is over", "a last day that is still to come, or none")
+
+
+def given_already(record: RecordConsent, library: Library) -> None:
+    if record.given_at is not None and record.given_at > library.at:
+        raise Refused(PR_13, "it would be given in the future", "when it was given")
+
+
+def it_can_be_confirmed(confirm: ConfirmConsent, case: ConsentCase) -> None:
+    every_one_of(
+        lambda: a_notice_is_proven_not_confirmed(case),
+        lambda: the_writing_is_kept(confirm, case),
+        lambda: whoever_signs_as_guardian_is_one(confirm, case),
+    )
+
+
+def a_notice_is_proven_not_confirmed(case: ConsentCase) -> None:
+    if case.consent.form is Form.EVENT_NOTICE:
+        raise Refused(PR_13, "a notice counts once it was seen before and during the program", "ProveNotice, twice")
+
+
+def the_writing_is_kept(confirm: ConfirmConsent, case: ConsentCase) -> None:
+    """What came by the web form is on record in this case itself."""
+    if case.consent.obtained is not Obtained.WEB_FORM and not confirm.evidence:
+        raise Refused(PR_13, "the writing is not on file", "`evidence`: a picture of it, kept for this case")
+
+
+def whoever_signs_as_guardian_is_one(confirm: ConfirmConsent, case: ConsentCase) -> None:
+    if case.consent.guardian is not None and not confirm.guardian_shown:
+        raise Refused((PU_3, PR_13), "it is not shown that they are the guardian", "guardian_shown, once it is")
+
+
+def a_proof_of_the_notice(proof: ProveNotice, case: ConsentCase, library: Library) -> None:
+    program = case.consent.program
+    if program is None:
+        raise Refused(PR_13, "only a notice is proven so", "ConfirmConsent")
+    if case.proven(proof.when):
+        raise Refused(PR_13, f"the notice is proven for {proof.when} already", "the other moment")
+    if proof.seen_at > library.at:
+        raise Refused(PR_13, "that moment is still to come", "when the notice was seen")
+    if proof.when is When.BEFORE and proof.seen_at >= program.starts:
+        raise Refused(PR_13, "the program had begun by then", f"a moment before {program.starts.isoformat()}")
+    if proof.when is When.DURING and not program.starts <= proof.seen_at <= program.ends:
+        raise Refused(PR_13, "that is not within the program", "a moment from its beginning to its end")
+
+
+def on_the_day_of_the_program(opt_out: OptOut, case: ConsentCase, library: Library) -> None:
+    program = case.consent.program
+    if program is None:
+        raise Refused(PR_13, "there is no notice to opt out of", "a revocation, for a consent of one's own")
+    if opt_out.patron in case.opted_out:
+        raise Refused(PR_13, "that patron has opted out already", "nothing")
+    first, last = (library.calendar.local(each).date() for each in (program.starts, program.ends))
+    if not first <= library.today <= last:
+        raise Refused(PR_13, f"the program is on {first}, and opting out is for the day", "a revocation, afterwards")
+
+
+# what follows
+
+
+def as_recorded(record: RecordConsent, act: Act, library: Library) -> ConsentRecorded:
+    given_at = record.given_at or library.at
+    return record.becomes(ConsentRecorded, consent=act.case, given_at=given_at, recorded_by=act.by.id)
+
+
+def as_active(
+    case: ConsentCase, library: Library, by: str, shown: Shown | None = None, evidence: tuple[Evidence, ...] = ()
+) -> ConsentActive:
+    recorded = case.consent
+    of_age_at = day_begins(recorded.of_age_in, library) if recorded.of_age_in else None
+    return ConsentActive(
+        consent=case.case, form=guardians_if_a_minors(recorded), since=library.at,
+        until=until_when(recorded, library), of_age_at=of_age_at, by=by, shown=shown, evidence=evidence,
+    )  # fmt: skip
+
+
+def guardians_if_a_minors(recorded: ConsentRecorded) -> Form:
+    """What a minor sent in rests on the guardian's word, as a picture of them does."""
+    return Form.GUARDIAN if recorded.minor else recorded.form
+
+
+def active_once_proven_twice(proven: NoticeProven, case: ConsentCase, library: Library) -> tuple[Fact, ...]:
+    so_far = evolve(case, proven)
+    return (as_active(so_far, library, ""),) if all(so_far.proven(when) for when in When) else ()
+
+
+def until_when(recorded: ConsentRecorded, library: Library) -> datetime | None:
+    """What the person said; a written permission ends after the library's term at the latest."""
+    said = day_begins(recorded.until, library) if recorded.until else None
+    if recorded.form not in (Form.ADULT, Form.GUARDIAN):
+        return said
+    longest = months_after(library.at, library.policy.settings.consent_term_months.value, library)
+    return min(said, longest) if said else longest
+
+
+def as_renewed(renew: RenewConsent, case: ConsentCase, by: str, library: Library) -> ConsentRenewed:
+    months = library.policy.settings.consent_term_months.value
+    form = Form.SUBMISSION if case.consent.form is Form.SUBMISSION else Form.ADULT
+    return renew.becomes(
+        ConsentRenewed, consent=case.case, form=form, since=library.at, by=by,
+        until=months_after(library.at, months, library),
+    )  # fmt: skip
+
+
+def day_begins(day: date, library: Library) -> datetime:
+    return instant(day, time(0), library.calendar.zone).astimezone(UTC)
+
+
+def months_after(at: datetime, months: int, library: Library) -> datetime:
+    wall = library.calendar.local(at)
+    years, month = divmod(wall.month - 1 + months, 12)
+    year, month = wall.year + years, month + 1
+    day = min(wall.day, monthrange(year, month)[1])
+    return instant(wall.date().replace(year=year, month=month, day=day), wall.time(), library.calendar.zone)
+
+
+def ask_to_look_at_it(recorded: ConsentRecorded, library: Library) -> Asked:
+    role, persons = who_looks_at_it(recorded.place, library)
+    if recorded.program is None:
+        to, due = "look at the consent and confirm or reject it", due_moments(recorded.place, library.at, library)
+    else:
+        # a notice may be recorded long before its program
+        ends = max(recorded.program.ends, library.at)
+        days = library.policy.settings.expire_after_days.value
+        to, due = "prove the notice before and during the program", only_expiry(ends, days, library)
+    return ask_them(role, persons, recorded.place, to, due, library)
+
+
+def ask_for_renewal(case: ConsentCase, library: Library) -> Asked:
+    role, persons = who_looks_at_it(case.consent.place, library)
+    days = library.policy.settings.renewal_open_days.value
+    due = only_expiry(library.at, days, library)
+    reminders = tuple(
+        each
+        for each in due_moments(case.consent.place, library.at, library)
+        if each.at < due[0].at and each.what is not due[0].what
+    )
+    to = "ask whoever has come of age for their own permission"
+    return ask_them(role, persons, case.consent.place, to, (*reminders, *due), library)
+
+
+def ask_them(
+    role: Role, persons: tuple[str, ...], place: str, to: str, due: tuple[DueMoment, ...], library: Library
+) -> Asked:
+    return Asked(
+        rests_on=(PU_6, PR_13), role=role, place=place, persons=persons, to=to, since=library.at, due=due,
+        escalates_to=Role.MARKETING_AND_ACCESS_COORDINATOR,
+    )  # fmt: skip
+
+
+def who_looks_at_it(place: str, library: Library) -> tuple[Role, tuple[str, ...]]:
+    """Whoever runs the place; at headquarters the coordinator, and the director while that post is vacant."""
+    if place != library.headquarters:
+        return Role.BRANCH_MANAGER, library.who_runs(place)
+    coordinator = library.holders(Role.MARKETING_AND_ACCESS_COORDINATOR)
+    return Role.MARKETING_AND_ACCESS_COORDINATOR, coordinator or library.holders(Role.EXECUTIVE_DIRECTOR)
+
+
+def what_time_brings(case: ConsentCase, library: Library) -> tuple[Fact, ...]:
+    """First what has changed around it: nothing expires that is being revoked."""
+    settled = what_follows_from_outside(case, library)
+    return (*settled, *what_time_alone_brings(reduce(evolve, settled, case), library))
+
+
+def what_time_alone_brings(case: ConsentCase, library: Library) -> tuple[Fact, ...]:
+    if case.stage not in IN_FORCE:
+        return what_is_due(case.waiting, library.at, library, lambda: expired(case))
+    if case.until and library.at >= case.until:
+        return (expired(case),)
+    if case.form is Form.GUARDIAN and case.of_age_at and library.at >= case.of_age_at:
+        return RenewalFellDue(consent=case.case), ask_for_renewal(case, library)
+    return ()
+
+
+def expired(case: ConsentCase) -> ConsentExpired:
+    return ConsentExpired(consent=case.case, frees=case.consent.own_contents())
+
+
+def what_follows_from_outside(case: ConsentCase, library: Library) -> tuple[Fact, ...]:
+    """What its revocation, a case of its own, has come to; and who is asked by now."""
+    if case.recorded is None or case.closed():
+        return ()
+    known = library.consent(case.case)
+    if known is not None and (followed := what_its_revocation_brings(case, known)):
+        return followed
+    if case.waiting is None or case.stage not in (Stage.RECORDED, Stage.RENEWAL_DUE):
+        return ()
+    role, persons = who_looks_at_it(case.consent.place, library)
+    changed = what_changed_around(case.waiting, role, persons, library)
+    return tuple(with_its_own_end(each, case.waiting) for each in changed if not is_only_its_end(each, case.waiting))
+
+
+def with_its_own_end(fact: Fact, wait: Wait) -> Fact:
+    """Its last day is its own, and not that of every wait."""
+    if not isinstance(fact, DueMomentsReissued):
+        return fact
+    return fact.model_copy(update={"due": kept_end(fact, wait)})
+
+
+def is_only_its_end(fact: Fact, wait: Wait) -> bool:
+    return isinstance(fact, DueMomentsReissued) and kept_end(fact, wait) == wait.due
+
+
+def kept_end(fact: DueMomentsReissued, wait: Wait) -> tuple[DueMoment, ...]:
+    ends = [each for each in wait.due if each.what is Due.EXPIRY]
+    return (*(each for each in fact.due if each.what is not Due.EXPIRY), *ends)
+
+
+def what_its_revocation_brings(case: ConsentCase, known: Consent) -> tuple[Fact, ...]:
+    id_, revocation = case.case, known.accepted_in or known.asked_in or case.revocation
+    if known.accepted_in and known.carried_out:
+        over = ConsentRevoked(consent=id_, revocation=revocation, frees=case.consent.own_contents())
+        return (over,) if case.stage is Stage.REVOKING else (ConsentRevoking(consent=id_, revocation=revocation), over)
+    if known.accepted_in:
+        return () if case.stage is Stage.REVOKING else (ConsentRevoking(consent=id_, revocation=revocation),)
+    if known.asked_in and case.stage is Stage.ACTIVE:
+        return (RevocationKnown(consent=id_, revocation=revocation),)
+    if not known.asked_in and case.stage is Stage.REVOCATION_ASKED:
+        return (ConsentKept(consent=id_, revocation=revocation),)
+    return ()
+
+
+# how the state follows from the facts
+
+
+def evolve(case: ConsentCase, fact: Fact) -> ConsentCase:
+    match fact:
+        case ConsentRecorded():
+            return case.but(stage=Stage.RECORDED, recorded=fact, form=fact.form, requester=fact.recorded_by)
+        case ConsentStands(form=form, since=since, until=until, of_age_at=of_age_at):
+            shown = getattr(fact, "shown", None)
+            return case.but(
+                stage=Stage.ACTIVE, form=form, since=since, until=until, of_age_at=of_age_at, shown=shown, waiting=None
+            )
+        case NoticeProven(when=when, seen_at=seen_at):
+            return case.but(proofs=(*case.proofs, Proof(when=when, seen_at=seen_at)))
+        case OptedOut(patron=patron):
+            return case.but(opted_out=(*case.opted_out, patron))
+        case RevocationKnown(revocation=revocation):
+            return case.but(stage=Stage.REVOCATION_ASKED, revocation=revocation)
+        case ConsentKept():
+            return case.but(stage=Stage.ACTIVE, revocation="")
+        case ConsentRevoking(revocation=revocation):
+            return case.but(stage=Stage.REVOKING, revocation=revocation, waiting=None)
+        case RenewalFellDue():
+            return case.but(stage=Stage.RENEWAL_DUE)
+        case ConsentOver():
+            return case.but(stage=HOW_IT_ENDED[type(fact)], waiting=None)
+        case WaitingFact():
+            return case.but(waiting=evolve_wait(case.waiting, fact))
+        case _:
+            return case
+
+
+HOW_IT_ENDED: dict[type[Fact], Stage] = {
+    ConsentRevoked: Stage.REVOKED,
+    ConsentExpired: Stage.EXPIRED,
+    ConsentRejected: Stage.REJECTED,
+}
+
+
+def in_words(name: StrEnum) -> str:
+    return name.value.replace("_", " ")
+
+
+CONSENT = Page(PROCESS, ConsentCase, decide, evolve, opens_with=(RecordConsent,))

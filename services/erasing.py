@@ -1,0 +1,94 @@
+"""What the system does itself when a patron is to be forgotten: look where the log has something of them, and destroy
+their key. Each is safe to repeat: it is recorded by the stage that it ends, and a key is destroyed once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, cast
+from uuid import uuid5
+
+from psycopg import Error as DatabaseError
+from psycopg.sql import SQL
+from temporalio import activity
+
+from domain.attempts import SUFFIX
+from domain.erasure import PROCESS, ErasureCase, RecordDestruction, ReportWhatStands, Stage, Trace
+from domain.facts import Command, patron_key
+from domain.openings import BESIDE
+from domain.pages import CASE_PROCESSES
+from services.activities import as_fact_of_case, this_run
+from services.key_rotation import destroy, finish
+from services.key_store import CannotOpen, KeyFile
+from services.ledger import EVENT_IDS, SYSTEM, Ledger, stem_of
+from workflows.erasure import DESTROY, LOOK
+from workflows.messages import Ask, Told
+
+# sealed values name their keys in the stored bytes: rare enough to be looked for through the whole log
+WHERE_SEALED = SQL(
+    "select originator_id as stream, max(at) as newest from ledger.events "
+    "where position(%s::bytea in state) > 0 group by originator_id order by originator_id"
+)
+
+log = logging.getLogger("imprimatur.erasing")
+
+
+class ErasureActivities:
+    def __init__(self, ledger: Ledger, keeper_url: str, file: KeyFile) -> None:
+        self._ledger, self._keeper_url, self._file = ledger, keeper_url, file
+
+    @activity.defn(name=LOOK)
+    def look(self, ask: Ask) -> Told:
+        """Whether a hold, an open case or a term stands against it: before anyone decides, and once more at the end."""
+        state = self._state(ask.case)
+        if state.stage in (Stage.LOOKING, Stage.AGREED):
+            self._submit(state, "look", ReportWhatStands(traces=tuple(self._traces(state.patron))))
+        return self._told(ask)
+
+    @activity.defn(name=DESTROY)
+    def destroy(self, ask: Ask) -> Told:
+        state = self._state(ask.case)
+        if state.stage is Stage.DESTROYING:
+            done = destroy(self._keeper_url, self._file, [patron_key(state.patron)])
+            proof = RecordDestruction(kek_before=done.before, kek_after=done.after, survivors=done.survivors)
+            self._submit(state, "destroyed", proof)
+        return self._told(ask)
+
+    def finish_what_was_begun(self) -> None:
+        """A rotation that was killed leaves its rest to whoever starts next; where that fails it is tried by the next
+        one, and until then both key-encryption keys are looked at."""
+        try:
+            finish(self._keeper_url, self._file)
+        except (CannotOpen, DatabaseError, OSError) as error:
+            log.error("the key-encryption key could not be looked after: %s", type(error).__name__)
+
+    def all(self) -> list[Any]:
+        return [self.look, self.destroy]
+
+    def _state(self, case: str) -> ErasureCase:
+        state = self._ledger.state(case)
+        return state if isinstance(state, ErasureCase) else ErasureCase(case=case)
+
+    def _submit(self, state: ErasureCase, step: str, command: Command) -> None:
+        id_ = str(uuid5(EVENT_IDS, f"{state.case}/{step}/{state.position}"))
+        self._ledger.submit_own(command, state.case, SYSTEM, id_, state.case, this_run())
+
+    def _told(self, ask: Ask) -> Told:
+        self._ledger.state(ask.case)
+        return Told(facts=[as_fact_of_case(each) for each in self._ledger.facts_after(ask.case, ask.after)])
+
+    def _traces(self, patron: str) -> Iterator[Trace]:
+        """Everywhere but in the erasures themselves."""
+        with self._ledger.recorder.datastore.get_connection() as conn:
+            rows = conn.execute(WHERE_SEALED, (patron_key(patron).encode(),)).fetchall()
+        newest: dict[str, datetime] = {}
+        for row in rows:
+            case = str(row["stream"]).removesuffix(SUFFIX).removeprefix(BESIDE)
+            if stem_of(case) != PROCESS:
+                newest[case] = max(row["newest"], newest.get(case, row["newest"]))
+        for case, at in newest.items():
+            state = self._ledger.state(case)
+            open_ = stem_of(case) in CASE_PROCESSES and not getattr(state, "closed", lambda: True)()
+            account = cast(Any, state).search().get("Account", "") if hasattr(state, "search") else ""
+            yield Trace(case=case, open=open_, account=account, newest=at)

@@ -1,0 +1,35 @@
+"""Opening what is sealed under a patron's key: first it is on record who does so and for what, then it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from domain.facts import NoAuthority, Recorded, patrons_in
+from domain.openings import OpenSealed, Purpose, stream_for
+from services.forms import keys_of, opened
+from services.ledger import Ledger, Sender
+from services.seal import Seal
+
+
+def opened_for(
+    ledger: Ledger, seal: Seal, case: str, recorded: Sequence[Recorded], by: Sender, purpose: Purpose
+) -> list[dict[str, Any]]:
+    """The facts in clear, `[erased]` where a key is gone. NoAuthority for those who open nothing of patrons."""
+    facts = [each.envelope.fact for each in recorded]
+    note_opening(ledger, case, facts, by, purpose)
+    # only now, so that nobody sees what was destroyed while it was noted
+    opening = seal.opening(keys_of(facts))
+    return [opened(each.envelope.fact, each.envelope.command_id, opening) for each in recorded]
+
+
+def note_opening(ledger: Ledger, case: str, value: object, by: Sender, purpose: Purpose) -> None:
+    """Nothing where nothing of a patron's is left to be opened in this value."""
+    library = ledger.library()
+    patrons = tuple(sorted(each for each in patrons_in(value) if not library.is_forgotten(each)))
+    if patrons:
+        opening = OpenSealed(case=case, patrons=patrons, purpose=purpose)
+        answer = ledger.submit_own(opening, stream_for(case), by, str(uuid4()))
+        if answer.refusal:
+            raise NoAuthority(answer.refusal.clauses, answer.refusal.because, answer.refusal.remedy)

@@ -1,0 +1,489 @@
+"""Markers stand for what patrons entrust to the library. They are put in through every entrance there is; then every
+byte that the system keeps is searched for them; then the patron is erased, and whoever has all bytes from before and
+after, and the key-encryption key of today, can open none of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from typer.testing import Result
+
+from domain.facts import Evidence, Sealed, case_key, patron_key
+from services.door import key_encryption_key
+from services.embedded_postgresql import place_of_cluster
+from services.embedded_temporal import temporal_program, without_temporal_settings
+from services.key_store import CannotOpen, KeyEncryptionKey, KeyStore
+from services.patrons import PatronIndex, digest, normalised
+from services.seal import Opening, Seal
+from services.settings import Settings, secrets_folder
+from tests.services.running import RunningSystem, running_system
+from tests.services.traces import a_tag, unwrapped_by, where, wrapped_keys_in
+
+BRANCH, DIRECTOR, COORDINATOR, AUDITOR = "p-bm-durant", "p-ed", "p-mac", "p-auditor"
+ENTRUSTED, IN_A_PLAIN_SIGNAL = a_tag(), a_tag()
+ERASED = "[erased]"
+WITHIN_SECONDS = 60.0
+
+
+def marker(entrance: str) -> str:
+    return f"{ENTRUSTED} {entrance}"
+
+
+class Canary:
+    """One system, one patron who is erased, and one who stays."""
+
+    def __init__(self, system: RunningSystem, kept: Path) -> None:
+        self.system, self.kept = system, kept
+        self.patron, self.other = str(uuid4()), str(uuid4())
+        self.case = self.stays = self.held_case = ""
+        self.evidence: Evidence | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.of_data(self.system.data)
+
+    @property
+    def api(self) -> httpx.Client:
+        return httpx.Client(base_url=self.system.url, timeout=30)
+
+    def headers(self, person: str, patron: str = "") -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.system.token(person)}", "Imprimatur-Concerns": patron or self.patron}
+
+    def cli(self, *argv: str, given: Any = None) -> Result:
+        return self.system.cli(*argv, given=given if given is None or isinstance(given, str) else json.dumps(given))
+
+    def act(self, case: str, command: str, person: str, given: Any = None, patron: str = "") -> dict[str, Any]:
+        concerns = ["--concerns", patron] if patron else []
+        argv = ("act", case, command, "-", "--as", person, *concerns)
+        answer: dict[str, Any] = self.system.json(*argv, given=given or {})
+        return answer
+
+    # everything that is kept
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """DATA, and the database's folder where it had to be elsewhere; but for the door's own secrets."""
+        return (self.system.data, place_of_cluster(self.system.data, None))
+
+    def on_the_disk(self) -> None:
+        with psycopg.connect(self.superuser, autocommit=True) as conn:
+            conn.execute("checkpoint")
+
+    @property
+    def superuser(self) -> str:
+        secrets = json.loads((secrets_folder(self.system.data) / "database.json").read_text())
+        url = self.settings.database_url
+        assert url is not None
+        return url.get_secret_value().replace("://", f"://postgres:{secrets['superuser']}@")
+
+    def copied(self, name: str) -> Path:
+        """Every byte of DATA, as a backup or a thief would have it."""
+        self.on_the_disk()
+        copy = self.kept / name
+        for nth, folder in enumerate(dict.fromkeys(self.folders)):
+            shutil.copytree(folder, copy / str(nth), ignore=sockets, dirs_exist_ok=True)
+        with psycopg.connect(self.superuser) as conn:
+            rows = conn.execute("select wrapped from keys.wrapping").fetchall()
+        # as a dump has them
+        (copy / "keys.dump").write_bytes(b"\x53" + b"\x53".join(bytes(wrapped) for (wrapped,) in rows))
+        return copy
+
+    def tables_of_keys(self) -> set[str]:
+        query = "select pg_relation_filenode(oid)::text from pg_class where relnamespace = 'keys'::regnamespace"
+        with psycopg.connect(self.superuser) as conn:
+            return {str(name) for (name,) in conn.execute(query).fetchall()}
+
+    def events(self) -> list[tuple[int, bytes]]:
+        with psycopg.connect(self.superuser) as conn:
+            rows = conn.execute("select notification_id, state from ledger.events order by 1").fetchall()
+        return [(int(position), bytes(state)) for position, state in rows]
+
+
+def sockets(_: str, names: list[str]) -> list[str]:
+    return [each for each in names if each.startswith(".s.PGSQL") or each == "postmaster.pid"]
+
+
+def until(come: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while not (found := come()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.3)
+    return found
+
+
+@pytest.fixture(scope="module")
+def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canary]:
+    apart, kept = tmp_path_factory.mktemp("apart"), tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMPRIMATUR_KEY_FILE", str(apart / "key-encryption.key"))
+        with running_system() as system:
+            canary = Canary(system, kept)
+            through_every_entrance(canary)
+            yield canary
+
+
+# the entrances
+
+
+def through_every_entrance(canary: Canary) -> None:
+    by_the_command_line(canary)
+    by_the_api(canary)
+    by_temporal(canary)
+    by_hrs_feeds(canary)
+    by_what_is_no_case(canary)
+    by_what_is_malformed(canary)
+    by_the_search(canary)
+    another_patron(canary)
+
+
+def by_the_command_line(canary: Canary) -> None:
+    request = canary.system.a_request(purpose=marker("cli purpose"), audience=marker("cli audience"))
+    concerns = ("--concerns", canary.patron)
+    answer = canary.system.json("request", "account_creation", "-", "--as", BRANCH, *concerns, given=request)
+    canary.case = answer["case"]
+    refused = canary.act(canary.case, "RefuseAccount", BRANCH, {"reason": marker("refused attempt")}, canary.patron)
+    assert refused["refused"], refused
+    changes = canary.act(canary.case, "AskForChanges", DIRECTOR, {"reason": marker("reason")}, canary.patron)
+    assert changes["recorded"], changes
+    file = canary.kept / "evidence.txt"
+    file.write_text(marker("evidence") * 50)
+    named = ("--type", f"text/plain; name={marker('evidence metadata')}")
+    canary.evidence = Evidence.model_validate_json(
+        canary.cli("evidence", "add", str(file), "--case", canary.case, *named, *concerns).stdout
+    )
+    unkept = canary.cli("evidence", "add", str(file), "--case", canary.case, "--type", f"image/{ENTRUSTED}", *concerns)
+    assert unkept.exit_code == 2
+    file.unlink()
+    withdrawn = canary.act(canary.case, "WithdrawRequest", BRANCH, {"reason": marker("cli reason")}, canary.patron)
+    assert withdrawn["recorded"], withdrawn
+
+
+def by_the_api(canary: Canary) -> None:
+    headers = canary.headers(BRANCH)
+    request = canary.system.a_request(purpose=marker("api purpose"), audience=marker("api audience"))
+    with canary.api as api:
+        started = api.post("/api/v1/cases/account_creation", json=request, headers=headers)
+        assert started.status_code == 201, started.text
+        case = started.json()["case"]
+        kept = api.post(
+            f"/api/v1/cases/{case}/evidence",
+            content=marker("api evidence").encode(),
+            headers=headers | {"Content-Type": f"image/png; name={ENTRUSTED}"},
+        )
+        assert (kept.status_code, kept.json()["media_type"]) == (201, "image/png")
+        withdrawn = api.post(
+            f"/api/v1/cases/{case}/commands/WithdrawRequest", json={"reason": marker("api reason")}, headers=headers
+        )
+        assert withdrawn.status_code == 200, withdrawn.text
+
+
+def by_temporal(canary: Canary) -> None:
+    """What a door signed travels sealed. In clear it is refused, and leaves no trace outside Temporal, which is reached
+    directly here: a boundary of trust."""
+    canary.held_case = canary.system.requested()
+    signed = canary.system.json(
+        "sign", canary.held_case, "AskForChanges", "-", "--as", DIRECTOR, "--concerns", canary.patron,
+        given={"reason": marker("signal")},
+    )  # fmt: skip
+    in_clear = signed | {"fields": signed["fields"] | {"reason": IN_A_PLAIN_SIGNAL}}
+    more = signed | {"fields": signed["fields"] | {IN_A_PLAIN_SIGNAL: IN_A_PLAIN_SIGNAL}, "id": IN_A_PLAIN_SIGNAL}
+    for payload in (in_clear, more, {"kind": IN_A_PLAIN_SIGNAL}, [IN_A_PLAIN_SIGNAL], signed):
+        temporal(canary, "signal", canary.held_case, json.dumps(payload))
+    until(lambda: canary.system.json("case", "show", canary.held_case)["stage"] == "changes_asked")
+    answer = canary.act(canary.held_case, "WithdrawRequest", BRANCH)
+    assert answer["recorded"], answer
+
+
+def temporal(canary: Canary, what: str, case: str, payload: str) -> None:
+    argv = [str(temporal_program()), "workflow", what, "--address", canary.settings.temporal_address]
+    argv += ["--workflow-id", case, "--name", "submit", "--input", payload]
+    subprocess.run(argv, check=True, capture_output=True, env=without_temporal_settings())
+
+
+def by_hrs_feeds(canary: Canary) -> None:
+    feed = canary.kept / "feed.csv"
+    feed.write_text(f"id,name,{ENTRUSTED}\np-new,Someone,{marker('feed')}\n")
+    assert canary.cli("staff", "import", str(feed)).exit_code != 0
+    feed.unlink()
+    token = canary.system.json("hr", "register", "okta")["token"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"}
+    with canary.api as api:
+        user = {
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "p-scim", "active": True,
+            "nickName": marker("scim"), "password": marker("scim password"),
+        }  # fmt: skip
+        made = api.post("/scim/v2/Users", json=user, headers=headers)
+        assert made.status_code == 201, made.text
+        assert api.post("/scim/v2/Users", content=marker("scim, no JSON"), headers=headers).status_code == 400
+
+
+def by_what_is_no_case(canary: Canary) -> None:
+    window = {"since": "2027-01-04T00:00:00-06:00", "until": "2027-01-18T00:00:00-06:00"}
+    given = {"to": "p-ysc", "processes": ["*"], "reason": marker("delegation"), **window}
+    assert canary.act("delegation", "Delegate", COORDINATOR, given, canary.patron)["recorded"]
+    over = {"over": "person", "of": canary.other, "reason": marker("legal hold")}
+    assert canary.act("legal_hold", "PlaceHold", COORDINATOR, over, canary.patron)["recorded"]
+
+
+def by_what_is_malformed(canary: Canary) -> None:
+    for given in (
+        {"reason": marker("unknown field"), ENTRUSTED: 1},
+        {"reason": {"under": [ENTRUSTED], "wrapped": ENTRUSTED}},
+        {"reason": marker("a NUL \x00")},
+        {"reason": marker("too long") * 2_000},
+        f"no JSON {ENTRUSTED}",
+    ):
+        argv = ("act", canary.case, "RefuseAccount", "-", "--as", DIRECTOR, "--concerns", canary.patron)
+        assert canary.cli(*argv, given=given).exit_code == 2
+    assert canary.cli("act", canary.case, ENTRUSTED, "--as", DIRECTOR).exit_code == 2
+    assert canary.cli("case", "show", f"account_creation-{ENTRUSTED}").exit_code == 2
+    headers = canary.headers(BRANCH)
+    with canary.api as api:
+        for path, body in (
+            (f"/api/v1/cases/{ENTRUSTED}", {"reason": ENTRUSTED}),
+            (f"/api/v1/cases/{canary.case}/commands/{ENTRUSTED}", {}),
+            ("/api/v1/cases/account_creation", {"purpose": marker("api"), ENTRUSTED: ENTRUSTED}),
+        ):
+            assert api.post(path, json=body, headers=headers).status_code in (404, 422)
+        assert api.post("/api/v1/cases/account_creation", content=ENTRUSTED, headers=headers).status_code == 422
+        assert api.get(f"/api/v1/{ENTRUSTED}?name={ENTRUSTED}", headers=headers).status_code == 404
+        unproven = headers | {"Authorization": f"Bearer {ENTRUSTED}"}
+        assert api.get("/api/v1/cases", headers=unproven).status_code == 401
+        assert api.get(f"/api/v1/audit/events?from={ENTRUSTED}", headers=headers).status_code == 422
+
+
+def said_of(name: str) -> dict[str, str]:
+    return {"name": name, "email": f"{ENTRUSTED}@example.org", "handle": f"@{ENTRUSTED}"}
+
+
+def by_the_search(canary: Canary) -> None:
+    with keys_of(canary) as keys:
+        index = PatronIndex(keys)
+        index.note(canary.patron, said_of(marker("name")))
+        index.note(canary.other, {"name": "Another reader"})
+        assert index.find(said_of(marker("name"))) == [canary.patron]
+
+
+class keys_of:  # noqa: N801  # read as a word of the test
+    def __init__(self, canary: Canary) -> None:
+        self.store = KeyStore(canary.settings.keeper_url, key_encryption_key(canary.settings))
+
+    def __enter__(self) -> KeyStore:
+        return self.store
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+
+def another_patron(canary: Canary) -> None:
+    request = canary.system.a_request(purpose="Of another patron", audience="Stays")
+    answer = canary.system.json(
+        "request", "account_creation", "-", "--as", BRANCH, "--concerns", canary.other, given=request
+    )
+    canary.stays = answer["case"]
+
+
+# before
+
+
+def test_nothing_that_was_entrusted_stands_in_clear_anywhere(canary: Canary) -> None:
+    for argv in (("audit", "trail", "--json"), ("notices", "--json"), ("status", "--json")):
+        assert ENTRUSTED not in canary.cli(*argv).stdout
+    with canary.api as api:
+        headers = canary.headers(AUDITOR)
+        for case in (canary.case, canary.held_case):
+            assert ENTRUSTED not in api.get(f"/api/v1/cases/{case}", headers=headers).text
+        assert ENTRUSTED not in api.get("/api/v1/audit/events?limit=10000", headers=headers).text
+        # whoever has to do with the case reads it, so it was there to be found
+        shown = api.get(f"/api/v1/cases/{canary.case}", headers=canary.headers(COORDINATOR))
+        assert marker("cli purpose") in shown.text
+    canary.on_the_disk()
+    assert where(ENTRUSTED, *canary.folders) == {}
+
+
+def test_what_was_sent_in_clear_past_the_doors_left_no_trace_outside_temporal(canary: Canary) -> None:
+    canary.on_the_disk()
+    outside = [place_of_cluster(canary.system.data, None), canary.system.data / "logs", canary.system.data / "mail"]
+    assert where(IN_A_PLAIN_SIGNAL, *(each for each in outside if each.exists())) == {}
+    assert where(IN_A_PLAIN_SIGNAL, canary.system.data / "temporal")  # so the search would find it
+
+
+def test_each_opening_was_on_record_first(canary: Canary) -> None:
+    trail = canary.system.json("audit", "trail", "--case", canary.case)
+    opened = [each for each in trail if each["kind"] == "openings.SealedOpened"]
+    with canary.api as api:
+        shown = api.get(
+            f"/api/v1/cases/{canary.case}?purpose=patron_asked", headers=canary.headers(COORDINATOR)
+        )
+        assert marker("reason") in shown.text
+    until(lambda: len(openings_of(canary)) > len(opened))
+    last = openings_of(canary)[-1]
+    assert (last["actor"], last["fact"]["purpose"], last["fact"]["patrons"], last["clauses"]) == (
+        COORDINATOR, "patron_asked", [canary.patron], ["PR-12"],
+    )  # fmt: skip
+
+
+def openings_of(canary: Canary) -> list[dict[str, Any]]:
+    trail = canary.system.json("audit", "trail", "--case", canary.case)
+    return [each for each in trail if each["kind"] == "openings.SealedOpened"]
+
+
+# the erasure
+
+
+@pytest.fixture(scope="module")
+def gone(canary: Canary) -> Gone:
+    """Asked for by the branch, agreed to by two others, done by the system; and what was kept from before and after."""
+    before, kek, events = canary.copied("before"), key_encryption_key(canary.settings).newest(), canary.events()
+    ask = {"patron": canary.patron, "asked_by": "patron", "reason": marker("erasure")}
+    erasure = canary.system.json("request", "erasure", "-", "--as", BRANCH, given=ask)["case"]
+    until(lambda: stage_of(canary, erasure) == "first_decision")
+    for person in (COORDINATOR, DIRECTOR):
+        assert canary.act(erasure, "AgreeToErase", person)["recorded"]
+    until(lambda: stage_of(canary, erasure) == "erased")
+    after = canary.copied("after")
+    candidates = wrapped_keys_in(before, after, thoroughly=canary.tables_of_keys())
+    return Gone(erasure, before, kek, events, candidates)
+
+
+class Gone(NamedTuple):
+    """`before` is every byte of then; `candidates` whatever may be a wrapped key, of then and of now."""
+
+    erasure: str
+    before: Path
+    kek: KeyEncryptionKey
+    events: list[tuple[int, bytes]]
+    candidates: set[bytes]
+
+
+def stage_of(canary: Canary, case: str) -> str:
+    return str(canary.system.json("case", "show", case)["stage"])
+
+
+def test_nothing_stands_in_clear_afterwards_either(canary: Canary, gone: Gone) -> None:
+    canary.on_the_disk()
+    assert where(ENTRUSTED, *canary.folders) == {}
+
+
+def test_every_page_shows_that_it_was_erased_and_the_other_patrons_stay(canary: Canary, gone: Gone) -> None:
+    for case in (canary.case, canary.held_case, gone.erasure):
+        shown = canary.cli("case", "show", case)
+        assert (shown.exit_code, ENTRUSTED in shown.stdout) == (0, False)
+        assert ERASED in shown.stdout
+        with canary.api as api:
+            page = api.get(f"/api/v1/cases/{case}", headers=canary.headers(COORDINATOR))
+        assert (page.status_code, ERASED in page.text, ENTRUSTED in page.text) == (200, True, False)
+    assert "Of another patron" in canary.cli("case", "show", canary.stays).stdout
+    with keys_of(canary) as keys:
+        assert PatronIndex(keys).find(said_of(marker("name"))) == []
+        assert PatronIndex(keys).find({"name": "another READER"}) == [canary.other]
+
+
+def test_the_log_is_whole_and_nothing_in_it_was_changed(canary: Canary, gone: Gone) -> None:
+    assert canary.events()[: len(gone.events)] == gone.events
+    assert canary.system.json("audit", "verify")["findings"] == []
+    assert all(not each["differences"] for each in canary.system.json("audit", "replay")["projections"])
+
+
+def test_the_proof_is_in_the_trail(canary: Canary, gone: Gone) -> None:
+    trail = until(lambda: [
+        each for each in canary.system.json("audit", "trail", "--case", gone.erasure)
+        if each["kind"] == "erasure.PatronErased"
+    ])  # fmt: skip
+    now = key_encryption_key(canary.settings).newest()
+    proof = trail[0]["fact"]
+    assert (proof["kek_before"], proof["kek_after"]) == (gone.kek.id, now.id)
+    assert proof["agreed_by"] == [COORDINATOR, DIRECTOR]
+
+
+def test_nothing_more_is_taken_in_for_whoever_was_erased(canary: Canary, gone: Gone) -> None:
+    answer = canary.act("delegation", "Delegate", COORDINATOR, {"reason": "again"}, canary.patron)
+    assert answer["malformed"]["field"] == "concerns"
+
+
+# whoever has every byte, from before and after, and the key-encryption key of today
+
+
+def test_with_every_byte_and_todays_key_encryption_key_nothing_can_be_opened(canary: Canary, gone: Gone) -> None:
+    found = unwrapped_by(key_encryption_key(canary.settings).newest(), gone.candidates)
+    of_before = unwrapped_by(gone.kek, gone.candidates)
+    assert found, "today's keys were not found, so this search is worth nothing"
+    sealed = sealed_for(canary)
+    assert len(sealed) > 5
+    # the same search with the key that was destroyed opens them all: it is that key alone that was in the way
+    assert opened_by(of_before, canary, sealed) == len(sealed)
+    assert opened_by(found, canary, sealed) == 0
+    assert the_search_gives_away(of_before, canary, gone.before)
+    assert not the_search_gives_away(found, canary, gone.before)
+
+
+def sealed_for(canary: Canary) -> list[tuple[Sealed, str, str]]:
+    """Everything in the log that is sealed under the erased patron's key, with the place it was sealed for."""
+    found: list[tuple[Sealed, str, str]] = []
+
+    def look(value: Any, command: str, at: str) -> None:
+        if isinstance(value, dict) and set(value) == set(Sealed.model_fields):
+            if patron_key(canary.patron) in value["under"]:
+                found.append((Sealed.model_validate(value), command, at))
+        elif isinstance(value, dict):
+            for name, each in value.items():
+                look(each, command, f"{at}.{name}".lstrip("."))
+
+    for _, state in canary.events():
+        envelope = json.loads(state)
+        look(envelope["fact"], envelope["command_id"], "")
+        look((envelope["command"] or {}).get("fields"), envelope["command_id"], "")
+    return found
+
+
+def opened_by(keys: set[bytes], canary: Canary, sealed: list[tuple[Sealed, str, str]]) -> int:
+    """How many of them some pair of these keys opens, as case's and patron's."""
+    with keys_of(canary) as store:
+        cases = store.existing({each.under[0] for each, *_ in sealed})
+    return sum(any(opens(one, {**cases, patron_key(canary.patron): key}) for key in keys) for one in sealed)
+
+
+def opens(one: tuple[Sealed, str, str], keys: dict[str, bytes]) -> bool:
+    sealed, command, at = one
+    try:
+        return bool(Opening(keys).text(sealed, command, at))
+    except CannotOpen:
+        return False
+
+
+def the_search_gives_away(keys: set[bytes], canary: Canary, copy: Path) -> bool:
+    """Whether a guess at a name can be tested against the hashes of before."""
+    (name,) = normalised({"name": marker("name")}).values()
+    hashes = [digest(key, "name", name) for key in keys]
+    tables = canary.tables_of_keys()
+    content = b"".join(each.read_bytes() for each in copy.rglob("*") if each.name in tables)
+    return any(each in content for each in hashes)
+
+
+def test_nor_can_the_evidence_file(canary: Canary, gone: Gone) -> None:
+    assert canary.evidence is not None
+    assert canary.evidence.under == (case_key(canary.case), patron_key(canary.patron))
+    kept = next((gone.before).rglob(canary.evidence.sha256)).read_bytes()
+    with keys_of(canary) as keys:
+        cases = keys.existing([case_key(canary.case)])
+        with pytest.raises(CannotOpen):
+            Seal(keys).opened_file(canary.evidence, kept)
+    of_before = unwrapped_by(gone.kek, gone.candidates)
+    assert any(opens_file(canary.evidence, kept, {**cases, patron_key(canary.patron): key}) for key in of_before)
+
+
+def opens_file(evidence: Evidence, content: bytes, keys: dict[str, bytes]) -> bool:
+    try:
+        return marker("evidence").encode() in Opening(keys).file(evidence, content)
+    except CannotOpen:
+        return False

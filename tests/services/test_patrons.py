@@ -1,0 +1,78 @@
+"""Patrons are found by what they can say of themselves, and by nobody who has the tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from domain.facts import Malformed
+from services.patrons import PatronIndex, normalised
+from services.seal import KeyEncryptionKey, KeyStore
+from tests.system import Database
+
+SAID = {"name": "Reader of the Durant branch", "email": "reader@example.org", "telephone": "(662) 555-0142"}
+
+
+@pytest.fixture
+def keys(database: Database) -> Iterator[KeyStore]:
+    keys = KeyStore(database.url("keeper"), KeyEncryptionKey(b"k" * 32))
+    yield keys
+    keys.close()
+
+
+@pytest.fixture
+def index(keys: KeyStore) -> PatronIndex:
+    return PatronIndex(keys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "one_way", "another"),
+    [
+        ("name", "Réader  OF the Durant", "durant, the reader of"),
+        ("email", " Reader@Example.ORG ", "reader@example.org"),
+        ("telephone", "+1 (662) 555-0142", "662.555.0142"),
+        ("telephone", "0044 20 7946 0018", "00442079460018"),
+        ("handle", "@TheReader", "thereader"),
+    ],
+)
+def test_the_same_said_in_another_way_is_the_same(kind: str, one_way: str, another: str) -> None:
+    assert normalised({kind: one_way}) == normalised({kind: another})
+    assert normalised({kind: one_way})[kind]
+
+
+def test_what_says_nothing_finds_nobody(index: PatronIndex) -> None:
+    index.note(str(uuid4()), {"name": "...", "telephone": "none"})
+    assert index.find({"name": "!!!", "telephone": ""}) == []
+
+
+def test_a_patron_is_found_by_any_of_the_values_and_the_one_who_fits_most_is_first(index: PatronIndex) -> None:
+    first, second = str(uuid4()), str(uuid4())
+    index.note(first, SAID)
+    index.note(second, SAID | {"email": "another@example.org"})
+    index.note(second, SAID)  # the same again is nothing new
+    assert index.find({"email": "another@example.org"}) == [second]
+    assert index.find({"name": SAID["name"], "email": "another@example.org"}) == [second, first]
+    assert index.find({"telephone": "555 0142"}) == []
+
+
+def test_nothing_of_it_stands_in_clear(index: PatronIndex, database: Database) -> None:
+    patron = str(uuid4())
+    index.note(patron, SAID)
+    with psycopg.connect(database.url("keeper")) as conn:
+        rows = conn.execute("select digest, sealed from keys.patron_index where patron = %s", (patron,)).fetchall()
+    everything = b"".join(bytes(each) for row in rows for each in row)
+    assert len(rows) == len(SAID)
+    for value in normalised(SAID).values():
+        assert value.encode() not in everything
+
+
+@pytest.mark.parametrize("wrong", [{"shoe_size": "9"}, {"name": "x" * 401}])
+def test_what_patrons_are_not_found_by_is_malformed_and_not_repeated(index: PatronIndex, wrong: dict[str, str]) -> None:
+    with pytest.raises(Malformed) as malformed:
+        index.find(wrong)
+    assert "9" not in str(malformed.value)
+    with pytest.raises(Malformed):
+        index.note("no-id", SAID)
