@@ -124,8 +124,9 @@ def with_secrets(told: Subscription, secrets: Secrets) -> Subscriber:
 
 
 def subscribe(ledger: Ledger, secrets: Secrets, url: str, since: int, inside_too: bool = False) -> Subscriber:
-    id_, (key, _) = uuid4().hex[:ID_CHARS], secrets.made()
-    submit(ledger, Subscribe(subscriber=id_, url=well_formed(url, inside_too), key=key, since=since))
+    id_, address = uuid4().hex[:ID_CHARS], well_formed(url, inside_too)
+    key, _ = secrets.made()
+    submit(ledger, Subscribe(subscriber=id_, url=address, key=key, since=since))
     return named(ledger, secrets, id_)
 
 
