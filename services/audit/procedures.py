@@ -157,7 +157,11 @@ def note(case: Case, run: Run, history: WorkflowHistory, told: Told) -> bool:
 async def replayed(histories: AsyncIterator[WorkflowHistory], told: Told) -> None:
     """Each history through today's workflow code, in the worker's own sandbox."""
     replayer = Replayer(
-        workflows=list(WORKFLOWS.values()), data_converter=pydantic_data_converter, workflow_runner=sandbox()
+        workflows=list(WORKFLOWS.values()),
+        data_converter=pydantic_data_converter,
+        workflow_runner=sandbox(),
+        # nobody waits for a replay: on a busy machine a slow turn of it is no deadlock
+        debug_mode=True,
     )
     async with replayer.workflow_replay_iterator(histories) as results:
         async for result in results:
