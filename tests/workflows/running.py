@@ -190,6 +190,8 @@ async def replay(history: WorkflowHistory) -> Any:
         data_converter=pydantic_data_converter,
         # so that its state can be looked at; that it runs in the sandbox was seen when the history was made
         workflow_runner=UnsandboxedWorkflowRunner(),
+        # nobody waits for a replay: on a busy machine a slow turn of it is no deadlock
+        debug_mode=True,
     )
     with remembering() as seen:
         await replayer.replay_workflow(history, raise_on_replay_failure=True)
