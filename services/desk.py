@@ -43,7 +43,9 @@ from domain.library import Library
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
 from services.activities import as_answer, as_malformed
+from services.audit.as_of import effective_by, fields_of
 from services.audit.installation import verify_installation
+from services.audit.readings import note_reading
 from services.audit.replay import replayed
 from services.clock import Clock, SystemClock
 from services.credentials import DoorKey, Proven, Unproven
@@ -271,26 +273,35 @@ class Desk:
 
     # -- what people look at
 
-    async def case(self, case: str, reader: str | None, at: datetime | None = None) -> dict[str, Any]:
-        """One case: stage, facts, who is waited for, until when; as it stands or as it stood. `reader` None is the
-        operator, who holds the keys anyway."""
-        return await self._in_thread(self._case, case, reader, at)
+    async def case(
+        self, case: str, reader: str | None, at: datetime | None = None, in_force_at: datetime | None = None
+    ) -> dict[str, Any]:
+        """One case: stage, facts, who is waited for, until when; as it stands, as it stood on record at `at`, and of
+        that what had been done by `in_force_at`. Each field with the event that set it. `reader` None is the operator,
+        who holds the keys anyway. Whoever is shown its texts is on record."""
+        return await self._in_thread(self._case, case, reader, at, in_force_at)
 
-    def _case(self, case: str, reader: str | None, at: datetime | None) -> dict[str, Any]:
+    def _case(
+        self, case: str, reader: str | None, at: datetime | None, in_force_at: datetime | None
+    ) -> dict[str, Any]:
         page = PAGES.get(case.partition("-")[0])
         if page is None:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
         state, recorded = self.ledger.read_on(case)
         if at is not None:
             recorded = [each for each in recorded if each.recorded_at <= at]
-            state = page.fold(page.initial(case), recorded)
+        if in_force_at is not None:
+            recorded = effective_by(recorded, in_force_at)
         if not recorded:
-            raise NoSuchCase(
-                "case", f"there is no case {case}" + (" at that time" if at else ""), "an id that `case list` shows"
-            )
+            then = " at that time" if at or in_force_at else ""
+            raise NoSuchCase("case", f"there is no case {case}{then}", "an id that `case list` shows")
+        state = page.fold(page.initial(case), recorded)
         clear = reader is None or may_read_texts(reader, state, self.ledger.library())
+        if clear:
+            note_reading(self.ledger, case, recorded, reader)
         shown = as_shown(state, [self._shown(each, clear) for each in recorded])
-        return shown | {"set_up": set_up_of(state, self.ledger.library(state.policy))}
+        fields = still_sealed(fields_of(case, recorded))
+        return shown | {"fields": fields, "set_up": set_up_of(state, self.ledger.library(state.policy))}
 
     def _shown(self, recorded: Recorded, clear: bool) -> dict[str, Any]:
         envelope = recorded.envelope

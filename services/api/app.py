@@ -158,8 +158,10 @@ def add_cases(app: FastAPI, desk: Desk) -> None:
         return await desk.cases()
 
     @app.get("/api/v1/cases/{case}", summary="One case, as it stands or as it stood")
-    async def case(case: str, who: Who, at: AwareDatetime | None = None) -> dict[str, Any]:
-        return await desk.case(case, who.person, at)
+    async def case(
+        case: str, who: Who, at: AwareDatetime | None = None, in_force_at: AwareDatetime | None = None
+    ) -> dict[str, Any]:
+        return await desk.case(case, who.person, at, in_force_at)
 
 
 def add_readings(app: FastAPI, desk: Desk) -> None:
