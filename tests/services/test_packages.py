@@ -11,7 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -31,7 +34,7 @@ from services.audit.package_verifier import (
     event_file,
 )
 from services.audit.published import put
-from services.audit.witness import Inconsistent, Witness
+from services.audit.witness import Inconsistent, Unreadable, Witness, reader_at
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.projector import Projector
 from services.settings import Settings, secrets_folder
@@ -356,6 +359,28 @@ def test_a_witness_follows_a_growing_log(installed: Installed, tmp_path: Path) -
     for note in installed.log.kept:
         (published / "checkpoint").write_bytes(note)
         assert witness.look().size == Checkpoint.opened(note, installed.key).size
+
+
+def test_a_witness_reads_what_a_web_server_serves(installed: Installed, tmp_path: Path) -> None:
+    serving = partial(Quiet, directory=str(installed.log.published.folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serving)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        reader = reader_at(f"http://127.0.0.1:{server.server_address[1]}/")
+        witness = Witness(installed.key, SigningKey.fresh("w", COSIGNATURE), tmp_path, reader, SetClock())
+        assert witness.look() == (installed.log.length(), True)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    with pytest.raises(Unreadable):
+        witness.look()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 # the one file
