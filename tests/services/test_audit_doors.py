@@ -1,4 +1,4 @@
-"""What an auditor does at the doors of a running system: looks, asks for the past, replays, takes away; changes none."""
+"""What an auditor does at the doors of a running system: looks, asks for the past, replays and takes away."""
 
 from __future__ import annotations
 
