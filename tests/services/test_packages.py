@@ -208,6 +208,22 @@ def found_in(installed: Installed, package: Path) -> bool:
         return True
 
 
+def test_the_same_signature_written_otherwise_is_another_byte(
+    installed: Installed, folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    raw = (copy / "MANIFEST").read_bytes()
+    assert raw.endswith(b"=\n")
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    # the last letter before the sign that fills up has two bits that mean nothing
+    other = letters[letters.index(raw[-3]) ^ 1]
+    (copy / "MANIFEST").write_bytes(raw[:-3] + bytes([other]) + raw[-2:])
+    assert found_in(installed, copy)
+    (copy / "MANIFEST").write_bytes(raw + SigningKey.fresh("another").sign("x\n").split(b"\n\n")[1])
+    assert found_in(installed, copy)
+
+
 def test_a_changed_event_is_named(installed: Installed, folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
@@ -349,6 +365,20 @@ def test_a_witness_cosigns_once_and_only_what_follows(installed: Installed, tmp_
     with pytest.raises(Inconsistent):
         witness.look()
     assert (memory / "checkpoint").read_bytes() == cosigned
+
+
+def test_a_witness_does_not_begin_with_a_checkpoint_that_the_leaves_do_not_lead_to(
+    installed: Installed, tmp_path: Path
+) -> None:
+    published = tmp_path / "published"
+    shutil.copytree(installed.log.published.folder, published)
+    newest = Checkpoint.opened(installed.log.kept[-1], installed.key)
+    (published / "checkpoint").write_bytes(installed.log.key.sign(newest._replace(root=bytes(32)).text))
+    reader = type(installed.log.published)(published)
+    witness = Witness(installed.key, SigningKey.fresh("w", COSIGNATURE), tmp_path / "memory", reader, SetClock())
+    with pytest.raises(Inconsistent, match="do not lead to"):
+        witness.look()
+    assert not (tmp_path / "memory" / "checkpoint").exists()
 
 
 def test_a_witness_follows_a_growing_log(installed: Installed, tmp_path: Path) -> None:
