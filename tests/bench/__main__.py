@@ -14,6 +14,7 @@ from typing import Any
 OUT = Path(__file__).parents[2] / "bench" / "out"
 BENCHMARKS = (
     "recording", "approval_cases", "audit_trail", "first_command", "proof_keeping", "verify_log", "package_check",
+    "as_of",
 )  # fmt: skip
 COLUMNS = ("name", "ours", "baseline", "unit", "ratio", "goal", "holds", "baseline_name")
 
