@@ -23,7 +23,7 @@ from domain.facts import Channel, Malformed, Refused
 from domain.policy import PolicyError, parse_policy, policy_hash
 from services import show
 from services.audit.proof_commands import add_proof_commands
-from services.audit.record_commands import add_record_commands
+from services.audit.record_commands import InForceAt, add_record_commands
 from services.credentials import Unproven
 from services.desk import Caller, Desk, Unreachable
 from services.embedded_process import EmbeddedError
@@ -639,13 +639,20 @@ def case_list(data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, a
 
 @case_app.command("show")
 def case_show(
-    case: str, at: At = None, data: Data = DEFAULT_DATA, url: Url = None, token: Token = None, as_json: Json = False
+    case: str,
+    at: At = None,
+    in_force_at: InForceAt = None,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
 ) -> None:
-    """One case: stage, facts, who is waited for, until when."""
+    """One case: stage, facts, who is waited for, until when; each field with the event that set it."""
 
     def do() -> None:
         session = Session(as_json, data, url, token)
-        found = session.ask(lambda desk: desk.case(case, None, moment(at)))
+        moments = moment(at), moment(in_force_at, "--in-force-at")
+        found = session.ask(lambda desk: desk.case(case, None, *moments))
         session.tell(found, show.case(found))
 
     running(as_json, do)

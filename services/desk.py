@@ -44,7 +44,9 @@ from domain.openings import Purpose
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
 from services.activities import as_answer, as_malformed
+from services.audit.as_of import effective_by, fields_of
 from services.audit.installation import verify_installation
+from services.audit.readings import note_reading
 from services.audit.replay import replayed
 from services.clock import Clock, SystemClock
 from services.credentials import DoorKey, Proven, Unproven
@@ -329,30 +331,43 @@ class Desk:
         case: str,
         reader: Caller | None,
         at: datetime | None = None,
+        in_force_at: datetime | None = None,
         purpose: Purpose = Purpose.CASE_WORK,
     ) -> dict[str, Any]:
-        """One case: stage, facts, who is waited for, until when; as it stands or as it stood. `reader` None is the
-        operator, who holds the keys anyway. Whoever is shown what is sealed for a patron is on record."""
-        return await self._in_thread(self._case, case, reader, at, purpose)
+        """One case: stage, facts, who is waited for, until when; as it stands, as it stood on record at `at`, and of
+        that what had been done by `in_force_at`. Each field with the event that set it. `reader` None is the operator,
+        who holds the keys anyway. Whoever is shown its texts is on record."""
+        return await self._in_thread(self._case, case, reader, at, in_force_at, purpose)
 
-    def _case(self, case: str, reader: Caller | None, at: datetime | None, purpose: Purpose) -> dict[str, Any]:
+    def _case(
+        self,
+        case: str,
+        reader: Caller | None,
+        at: datetime | None,
+        in_force_at: datetime | None,
+        purpose: Purpose,
+    ) -> dict[str, Any]:
         page = PAGES.get(case.partition("-")[0])
         if page is None:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
         state, recorded = self.ledger.read_on(case)
         if at is not None:
             recorded = [each for each in recorded if each.recorded_at <= at]
-            state = page.fold(page.initial(case), recorded)
+        if in_force_at is not None:
+            recorded = effective_by(recorded, in_force_at)
         if not recorded:
-            raise NoSuchCase(
-                "case", f"there is no case {case}" + (" at that time" if at else ""), "an id that `case list` shows"
-            )
+            then = " at that time" if at or in_force_at else ""
+            raise NoSuchCase("case", f"there is no case {case}{then}", "an id that `case list` shows")
+        state = page.fold(page.initial(case), recorded)
         if reader is None or may_read_texts(reader.person, state, self.ledger.library()):
-            facts = opened_for(self.ledger, self.seal, case, recorded, reader_of(reader), purpose)
+            by = reader_of(reader)
+            note_reading(self.ledger, case, recorded, by)
+            facts = opened_for(self.ledger, self.seal, case, recorded, by, purpose)
         else:
             facts = [still_sealed(each.envelope.fact) for each in recorded]
         shown = as_shown(state, [self._shown(each, fact) for each, fact in zip(recorded, facts, strict=True)])
-        return shown | {"set_up": set_up_of(state, self.ledger.library(state.policy))}
+        fields = still_sealed(fields_of(case, recorded))
+        return shown | {"fields": fields, "set_up": set_up_of(state, self.ledger.library(state.policy))}
 
     def _shown(self, recorded: Recorded, fact: dict[str, Any]) -> dict[str, Any]:
         shown = recorded.envelope.model_dump(mode="json", exclude={"command", "fact"})

@@ -50,8 +50,12 @@ class RemoteDesk:
     ) -> dict[str, Any]:
         return dict(await self._post(f"/cases/{case}/commands/{command}", fields, id_, concerns))
 
-    async def case(self, case: str, reader: str | None, at: datetime | None = None) -> dict[str, Any]:
-        return dict(await self._get(f"/cases/{case}", {"at": at.isoformat() if at else None}))
+    async def case(
+        self, case: str, reader: str | None, at: datetime | None = None, in_force_at: datetime | None = None
+    ) -> dict[str, Any]:
+        moments = {"at": at, "in_force_at": in_force_at}
+        wanted = {name: given.isoformat() if given else None for name, given in moments.items()}
+        return dict(await self._get(f"/cases/{case}", wanted))
 
     async def explain_posting(self, person: str, account: str, at: datetime | None = None) -> dict[str, Any]:
         asked = {"person": person, "account": account, "at": at.isoformat() if at else None}

@@ -178,9 +178,13 @@ def add_cases(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/v1/cases/{case}", summary="One case, as it stands or as it stood")
     async def case(
-        case: str, who: Who, at: AwareDatetime | None = None, purpose: Purpose = Purpose.CASE_WORK
+        case: str,
+        who: Who,
+        at: AwareDatetime | None = None,
+        in_force_at: AwareDatetime | None = None,
+        purpose: Purpose = Purpose.CASE_WORK,
     ) -> dict[str, Any]:
-        return await desk.case(case, who, at, purpose)
+        return await desk.case(case, who, at, in_force_at, purpose)
 
 
 def add_readings(app: FastAPI, desk: Desk) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from rfc3161_client import decode_timestamp_response
 
 from services.audit.keys import log_key, log_key_file, public_key_of
 from services.audit.notary import memory_of, refusal_beside
 from services.audit.package_verifier import PublicKey
 from services.audit.published import Published
-from services.audit.signed import Noted
+from services.audit.signed import Finding, Noted
 from services.audit.verify import verify
 from services.settings import Settings, SettingsError
 
@@ -28,10 +31,23 @@ def verify_installation(
         notes.append(noted(remembered))
     there = folder if folder.note() is not None else None
     found = verify(settings.reader_url, there, public_key(settings, key), notes)
+    found["findings"] += [finding._asdict() for finding in stamps_on_something_else(folder)]
     refused = refusal_beside(remembered)
     if refused.exists():
         found["findings"].append({"where": "the notary", "what": f"signs nothing: {refused.read_text().strip()}"})
     return found
+
+
+def stamps_on_something_else(published: Published) -> Iterator[Finding]:
+    """Time stamps that lie beside a checkpoint and are not on it. Who made them, `openssl ts -verify` says."""
+    for file in sorted((published.folder / "timestamps").glob("*.tsr")):
+        checkpoint = published.folder / "checkpoints" / file.stem
+        try:
+            stamped = decode_timestamp_response(file.read_bytes()).tst_info.message_imprint.message
+            if stamped != hashlib.sha512(checkpoint.read_bytes()).digest():
+                yield Finding(str(file), f"the time stamp is not on the checkpoint {checkpoint}")
+        except (ValueError, OSError):
+            yield Finding(str(file), "this is no time stamp on a checkpoint that is published")
 
 
 def public_key(settings: Settings, given: Path | None = None) -> PublicKey | None:

@@ -96,6 +96,7 @@ class Notary:
     def once(self) -> Checkpoint | None:
         """Everything recorded so far, signed and published; None where nothing is recorded."""
         with connected(self._url) as conn:
+            has_the_lock(conn, Event())
             keeping = Keeping(conn, self._key, self._published, self._memory)
             keeping.catch_up()
             return keeping.signed
@@ -199,6 +200,8 @@ class Keeping:
             return
         there = self._published.checkpoint(self._key.public)
         since = there.size if there else 0
+        if since > self.signed.size:
+            raise WillNotSign(f"a checkpoint of {since} events is published, and {self.signed.size} were signed for")
         if since == self.signed.size:
             return
         for at in tiles_between(since, self.signed.size):

@@ -42,13 +42,15 @@ class Run(NamedTuple):
 
 @dataclass
 class Told:
-    """What the two witnesses say. `erased`: runs whose case's key is destroyed, so that nothing can be said."""
+    """What the two witnesses say. `erased`: runs whose case's key is destroyed, so that nothing can be said.
+    `replaced`: runs that no worker could go on with, ended from outside and begun anew; their steps are compared."""
 
     runs: int = 0
     kept: int = 0
     steps: int = 0
     accounted: int = 0
     erased: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     unlike: list[dict[str, str]] = field(default_factory=list)
     histories: list[dict[str, str]] = field(default_factory=list)
 
@@ -69,13 +71,15 @@ async def procedures(url: str, client: Client, evidence: EvidenceStore) -> dict[
     told = Told()
     up_to, named, kept = await asyncio.to_thread(named_in_the_log, url)
     cases: dict[str, Case] = defaultdict(Case)
-    to_replay = all_histories(client, evidence, kept, told, cases)
-    await replayed(to_replay, told)
+    being_replayed: dict[int, Run] = {}
+    to_replay = all_histories(client, evidence, kept, told, cases, being_replayed)
+    await replayed(to_replay, being_replayed, cases, told)
     for case in sorted(cases.keys() | named.keys()):
         await compared(url, client, case, cases[case], named.get(case, set()), told, up_to)
     return {
         "histories": {
-            "runs": told.runs, "kept": told.kept, "erased": told.erased, "disagree": told.histories,
+            "runs": told.runs, "kept": told.kept, "erased": told.erased, "replaced": told.replaced,
+            "disagree": told.histories,
         },
         "steps": {"compared": told.steps, "accounted": told.accounted, "disagree": told.unlike},
     }  # fmt: skip
@@ -104,6 +108,7 @@ async def all_histories(
     kept: dict[tuple[str, str], RunHistoryKept],
     told: Told,
     cases: dict[str, Case],
+    being_replayed: dict[int, Run],
 ) -> AsyncIterator[WorkflowHistory]:
     for (case, run), fact in kept.items():
         told.kept += 1
@@ -117,7 +122,9 @@ async def all_histories(
             told.histories.append({"case": case, "run": run, "because": str(error)})
             cases[case].unreadable = True
             continue
-        if note(cases[case], Run(case, run, fact.ended), history, told):
+        kept_run = Run(case, run, fact.ended)
+        if note(cases[case], kept_run, history, told):
+            being_replayed[id(history)] = kept_run
             yield history
     async for each in client.list_workflows(ALL_OF_OURS):
         if is_a_case(each.id) and (each.id, each.run_id) not in kept:
@@ -125,7 +132,9 @@ async def all_histories(
             ended = each.status.name.lower() if each.status else ""
             if each.status is WorkflowExecutionStatus.RUNNING:
                 ended, cases[each.id].running = "", each.run_id
-            if note(cases[each.id], Run(each.id, each.run_id, ended), history, told):
+            found = Run(each.id, each.run_id, ended)
+            if note(cases[each.id], found, history, told):
+                being_replayed[id(history)] = found
                 yield history
 
 
@@ -154,7 +163,9 @@ def note(case: Case, run: Run, history: WorkflowHistory, told: Told) -> bool:
     return True
 
 
-async def replayed(histories: AsyncIterator[WorkflowHistory], told: Told) -> None:
+async def replayed(
+    histories: AsyncIterator[WorkflowHistory], being_replayed: dict[int, Run], cases: dict[str, Case], told: Told
+) -> None:
     """Each history through today's workflow code, in the worker's own sandbox."""
     replayer = Replayer(
         workflows=list(WORKFLOWS.values()),
@@ -163,13 +174,19 @@ async def replayed(histories: AsyncIterator[WorkflowHistory], told: Told) -> Non
         # nobody waits for a replay: on a busy machine a slow turn of it is no deadlock
         debug_mode=True,
     )
+    failed: list[tuple[Run, BaseException]] = []
     async with replayer.workflow_replay_iterator(histories) as results:
         async for result in results:
-            if failure := result.replay_failure:
-                history = result.history
-                run = history.events[0].workflow_execution_started_event_attributes.original_execution_run_id
-                because = f"today's code goes another way ({type(failure).__name__}): {first_line(failure)}"
-                told.histories.append({"case": history.workflow_id, "run": run, "because": because})
+            # the result holds the very history that was handed in; a run's id does not stand in it
+            run = being_replayed.pop(id(result.history))
+            if result.replay_failure:
+                failed.append((run, result.replay_failure))
+    for run, failure in failed:
+        if run.ended in ENDED_FROM_OUTSIDE and len(cases[run.case].runs) > 1:
+            told.replaced.append(f"{run.case} {run.run}")
+            continue
+        because = f"today's code goes another way ({type(failure).__name__}): {first_line(failure)}"
+        told.histories.append({"case": run.case, "run": run.run, "because": because})
 
 
 def first_line(error: BaseException) -> str:

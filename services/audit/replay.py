@@ -76,5 +76,6 @@ def in_words(found: dict[str, Any]) -> str:
     if steps["accounted"]:
         lines.append(f"  {steps['accounted']} of them by runs that were ended from outside before they were told")
     lines.extend(f"  erased, so not run again: {each}" for each in histories["erased"])
+    lines.extend(f"  no worker could go on with it, and it was begun anew: {each}" for each in histories["replaced"])
     lines.extend(f"DISAGREES: {each}" for each in disagreements(found))
     return "\n".join(lines)

@@ -6,6 +6,7 @@ refused. What is sealed is told to be there and not shown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from html import escape
@@ -15,11 +16,14 @@ from xml.sax.saxutils import escape as escape_markup
 from zoneinfo import ZoneInfo
 
 from domain.library import Library
-from projections.sentences import account_in_words, what_happened
+from projections.sentences import account_in_words, name_in_words, what_happened
 
 HEAD = ("When", "What", "Who", "Clauses")
 QUIET = ("waiting.Asked", "waiting.DueMomentsReissued", "run_history.RunHistoryKept")
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*[A-Za-z0-9]")
 SEALED_NOTE = "Free texts of this case are sealed and are not shown here."
+# reportlab's own, on both sides of a page's frame
+FRAME_PADDING = 12
 STYLE = """
 body{font:15px/1.45 Georgia,serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c}
 h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:1.4rem 0 .4rem}
@@ -60,14 +64,18 @@ def story_of(case: str, stage: str, events: Iterable[dict[str, Any]], library: L
     return Story(
         title=title_of(case, told),
         lead=f"{stage.replace('_', ' ').capitalize()}. Begun on {day(first['at'], zone)}; the last step on "
-        f"{day(last['at'], zone)}. {len(told) - refused} steps, {refused} refused attempts.",
-        lines=tuple(line_of(each, library, zone) for each in told),
+        f"{day(last['at'], zone)}. {counted(len(told) - refused, 'step')}, {counted(refused, 'refused attempt')}.",
+        lines=tuple(put_together(line_of(each, library, zone) for each in told)),
         clauses=tuple((id_, library.policy.clauses[id_].summary) for id_ in cited if id_ in library.policy.clauses),
         notes=(SEALED_NOTE, "Attempts in red were refused and changed nothing.") if refused else (SEALED_NOTE,),
         footer=f"Case {case}. Log positions {first['log_position']} to {last['log_position']}, under policy version "
         f"{', '.join(sorted({each['policy'] for each in told if each['policy']}))}. Times of {zone.key}. "
         f"Told on {day(now.isoformat(), zone)}.",
     )
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def title_of(case: str, told: list[dict[str, Any]]) -> str:
@@ -86,29 +94,41 @@ def line_of(event: dict[str, Any], library: Library, zone: ZoneInfo) -> Line:
     )
 
 
+def put_together(lines: Iterable[Line]) -> Iterator[Line]:
+    """What one person did within a minute under the same clauses is one line."""
+    last: Line | None = None
+    for line in lines:
+        if last and not line.refused and line._replace(what=last.what) == last:
+            last = last._replace(what=f"{last.what}; {line.what.replace('The ', 'the ', 1)}")
+            continue
+        if last:
+            yield last
+        last = line
+    if last:
+        yield last
+
+
 def readable(event: dict[str, Any], library: Library) -> str:
-    """The trail's own sentence, with people by the names that the directory has for them."""
-    fact = {name: named(value, library) for name, value in event["fact"].items()}
-    return what_happened(event["kind"], fact)
-
-
-def named(value: Any, library: Library) -> Any:
-    if isinstance(value, str):
-        return name_of(value, library)
-    return [named(each, library) for each in value] if isinstance(value, list) else value
+    """The trail's own sentence in plain words, with people by the names that the directory has for them."""
+    fact = dict(event["fact"])
+    if "asked" in fact:
+        fact["asked"] = name_in_words(fact["asked"]).lower()
+    sentence = WORD.sub(lambda found: name_of(found[0], library), what_happened(event["kind"], fact))
+    return sentence.replace("_", " ")
 
 
 def name_of(id_: str, library: Library) -> str:
     person = library.person(id_)
-    return f"{person.name} ({id_})" if person and person.name != id_ else id_
+    return person.name if person else id_
 
 
 def who_of(event: dict[str, Any], library: Library) -> str:
     if event["actor_kind"] in ("timer", "unproven"):
         return "the system" if event["actor_kind"] == "timer" else "someone without proof"
-    role = f", {event['role'].replace('_', ' ')}" if event["role"] else ""
-    whom = f" for {name_of(event['on_behalf_of'], library)}" if event["on_behalf_of"] else ""
-    return f"{name_of(event['actor'], library)}{role}{whom}, by {event['channel'].replace('_', ' ')}"
+    name, role = name_of(event["actor"], library), event["role"].replace("_", " ")
+    if role and role not in name.lower():
+        name = f"{name}, as {role}"
+    return f"{name}, for {name_of(event['on_behalf_of'], library)}" if event["on_behalf_of"] else name
 
 
 def day(moment: str, zone: ZoneInfo) -> str:
@@ -160,7 +180,7 @@ def write_pdf(story: Story, file: Path) -> None:
         str(file), pagesize=LETTER, title=story.title, author="Imprimatur", leftMargin=1.6 * cm, rightMargin=1.6 * cm,
         topMargin=1.4 * cm, bottomMargin=1.4 * cm, invariant=1,
     )  # fmt: skip
-    document.build(printed(story, document.width))
+    document.build(printed(story, document.width - FRAME_PADDING))
 
 
 def printed(story: Story, width: float) -> list[Any]:
@@ -173,25 +193,27 @@ def printed(story: Story, width: float) -> list[Any]:
     refused = ParagraphStyle("refused", parent=plain, textColor=HexColor("#8a1f11"))
     heading = ParagraphStyle("heading", parent=plain, fontName="Times-Bold", fontSize=11, leading=15, spaceBefore=8)
     title = ParagraphStyle("title", parent=heading, fontSize=15, leading=19, spaceBefore=0)
+    head = ParagraphStyle("head", parent=heading, fontSize=9, leading=12, spaceBefore=0)
 
     def said(text: str, style: ParagraphStyle) -> Paragraph:
         return Paragraph(escape_markup(text), style)
 
-    rows = [[said(each, heading) for each in HEAD]]
+    rows = [[said(each, head) for each in HEAD]]
     for line in story.lines:
         style = refused if line.refused else plain
         rows.append([said(each, style) for each in (line.when, line.what, line.who, line.clauses)])
     rule = TableStyle([
         ("LINEBELOW", (0, 0), (-1, -1), 0.3, HexColor("#cccccc")), ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 0), ("TOPPADDING", (0, 0), (-1, -1), 1.5),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
+        ("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 6),
+        ("TOPPADDING", (0, 0), (-1, -1), 1.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
     ])  # fmt: skip
     shares = (0.17, 0.43, 0.27, 0.13)
-    happened = Table(rows, [share * width for share in shares], repeatRows=1, style=rule)
+    happened = Table(rows, [share * width for share in shares], repeatRows=1, style=rule, hAlign="LEFT")
     clauses = Table(
         [[said(id_, plain), said(summary, plain)] for id_, summary in story.clauses] or [["", ""]],
         [0.1 * width, 0.9 * width],
         style=rule,
+        hAlign="LEFT",
     )
     return [
         said(story.title, title), said(story.lead, quiet), Spacer(1, 6), happened,

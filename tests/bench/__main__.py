@@ -14,7 +14,7 @@ from typing import Any
 OUT = Path(__file__).parents[2] / "bench" / "out"
 BENCHMARKS = (
     "recording", "sealing", "approval_cases", "audit_trail", "first_command", "scim", "explain", "proof_keeping",
-    "verify_log", "package_check",
+    "verify_log", "package_check", "as_of",
 )  # fmt: skip
 COLUMNS = ("name", "ours", "baseline", "unit", "ratio", "goal", "holds", "baseline_name")
 

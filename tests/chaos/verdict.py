@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -289,7 +290,11 @@ async def unlike_in_temporal(client: Client, case: str, stage: str, position: in
 
 
 def compare_with_checks(settings: Settings, verdict: Verdict) -> None:
-    found = verify_installation(settings)
+    deadline = time.monotonic() + SEEN_WITHIN_SECONDS
+    while (found := verify_installation(settings))["signed"] < found["events"] and time.monotonic() < deadline:
+        time.sleep(1.0)
+    if found["signed"] < found["events"]:
+        verdict.disagreeing.append(f"of {found['events']} events {found['signed']} are under a checkpoint")
     verdict.disagreeing += [f"verify: {each['where']}: {each['what']}" for each in found["findings"]]
 
 

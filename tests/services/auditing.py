@@ -20,9 +20,9 @@ def live(life: Life, steps: int = 150, seed: int = 5) -> None:
     life.hr_says("p-ysc", active=True)
     life.declares("p-ysc", administers=False)
     life.has_an_open_account("alwaysthere")
-    life.asks_for("stillopen")
     rights_and_remedies(life)
     life.hr_says("p-bm-durant", active=True)
+    life.asks_for("stillopen")
 
 
 @contextmanager

@@ -206,6 +206,22 @@ async def test_a_kept_history_that_was_edited_lost_or_exchanged_is_named(audited
 async def test_a_history_edited_before_it_was_kept_is_named_by_the_procedure(audited: Audited) -> None:
     """Sealed and named anew, so that its hash is right: what it says is not what today's code does."""
     kept = next(each for each in await audited.kept() if each.of_case == audited.cases["refused"].case)
+    found = await asked_with_another_history(audited, kept)
+    told = [*disagreements(found)]
+    assert len(told) == 1
+    assert told[0].startswith(f"history of {kept.of_case}, run {kept.run}: today's code goes another way")
+
+
+async def test_a_run_that_no_worker_could_go_on_with_and_that_was_begun_anew_is_told_and_disagrees_with_nothing(
+    audited: Audited,
+) -> None:
+    kept = next(each for each in await audited.kept() if each.ended == "terminated")
+    found = await asked_with_another_history(audited, kept)
+    assert found["histories"]["replaced"] == [f"{kept.of_case} {kept.run}"]
+    assert [*disagreements(found)] == []
+
+
+async def asked_with_another_history(audited: Audited, kept: RunHistoryKept) -> dict[str, Any]:
     history = json.loads(gzip.decompress(await asyncio.to_thread(audited.evidence.get, kept.history)))
     markers = [each for each in history["history"]["events"] if each["eventType"] == "EVENT_TYPE_MARKER_RECORDED"]
     payload = markers[-1]["markerRecordedEventAttributes"]["details"]["data"]["payloads"][0]
@@ -221,9 +237,7 @@ async def test_a_history_edited_before_it_was_kept_is_named_by_the_procedure(aud
         said["command"]["fields"]["history"] = put
 
     with changed(audited.database, position, exchange):
-        told = [*disagreements(await audited.asked())]
-    assert len(told) == 1
-    assert told[0].startswith(f"history of {kept.of_case}, run {kept.run}: today's code goes another way")
+        return await audited.asked()
 
 
 async def position_of_kept(audited: Audited, kept: RunHistoryKept) -> int:

@@ -19,7 +19,7 @@ from services.audit.exports import COLUMNS, as_cloud_event, cell, cloud_events, 
 from services.audit.ocel_checks import dangling
 from services.audit.reading import newest, reading
 from services.audit.selection import Selection, how_many, selected
-from services.audit.story import as_html, story_of, write_pdf
+from services.audit.story import Line, as_html, put_together, story_of, write_pdf
 from services.projector import rebuild
 from tests.projections.history import REQUESTER, Life, a_life
 from tests.services.auditing import live
@@ -238,12 +238,23 @@ def test_a_case_is_told_in_the_librarys_time_by_the_names_of_its_people(taken: T
     told = story(taken)
     assert told.title == "Account creation: exported.page on facebook"
     assert told.lead.startswith("Refused. Begun on ")
-    assert told.lead.endswith("2 steps, 1 refused attempts.")
+    assert told.lead.endswith("2 steps, 1 refused attempt.")
     asked, attempt, refused = told.lines
     assert "exported.page on facebook" in asked.what
     assert (asked.refused, attempt.refused, refused.refused) == (False, True, False)
-    assert "executive director" in refused.who
+    assert (asked.who, attempt.who, refused.who) == ("Branch Manager, Durant",) * 2 + ("Executive Director",)
+    assert "Branch Manager, Durant asked for this or edited it" in attempt.what
+    assert "approve account" in attempt.what
     assert [id_ for id_, _ in told.clauses] == ["PR-1", "PR-2", "PR-7"] or "PR-1" in dict(told.clauses)
+
+
+def test_what_one_person_does_in_a_minute_is_one_line() -> None:
+    lines = [Line("10:00", f"The task {nth} was done", "her", "PR-2", False) for nth in (1, 2)]
+    other = lines[0]._replace(who="him")
+    refused = lines[0]._replace(refused=True)
+    assert [*put_together([*lines, other, refused, refused])] == [
+        lines[0]._replace(what="The task 1 was done; the task 2 was done"), other, refused, refused,
+    ]  # fmt: skip
 
 
 def test_nothing_in_a_story_is_markup_that_someone_sent(taken: Taken) -> None:

@@ -11,7 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -31,7 +34,7 @@ from services.audit.package_verifier import (
     event_file,
 )
 from services.audit.published import put
-from services.audit.witness import Inconsistent, Witness
+from services.audit.witness import Inconsistent, Unreadable, Witness, reader_at
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.projector import Projector
 from services.settings import Settings, secrets_folder
@@ -205,6 +208,22 @@ def found_in(installed: Installed, package: Path) -> bool:
         return True
 
 
+def test_the_same_signature_written_otherwise_is_another_byte(
+    installed: Installed, folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    raw = (copy / "MANIFEST").read_bytes()
+    assert raw.endswith(b"=\n")
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    # the last letter before the sign that fills up has two bits that mean nothing
+    other = letters[letters.index(raw[-3]) ^ 1]
+    (copy / "MANIFEST").write_bytes(raw[:-3] + bytes([other]) + raw[-2:])
+    assert found_in(installed, copy)
+    (copy / "MANIFEST").write_bytes(raw + SigningKey.fresh("another").sign("x\n").split(b"\n\n")[1])
+    assert found_in(installed, copy)
+
+
 def test_a_changed_event_is_named(installed: Installed, folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
@@ -348,6 +367,20 @@ def test_a_witness_cosigns_once_and_only_what_follows(installed: Installed, tmp_
     assert (memory / "checkpoint").read_bytes() == cosigned
 
 
+def test_a_witness_does_not_begin_with_a_checkpoint_that_the_leaves_do_not_lead_to(
+    installed: Installed, tmp_path: Path
+) -> None:
+    published = tmp_path / "published"
+    shutil.copytree(installed.log.published.folder, published)
+    newest = Checkpoint.opened(installed.log.kept[-1], installed.key)
+    (published / "checkpoint").write_bytes(installed.log.key.sign(newest._replace(root=bytes(32)).text))
+    reader = type(installed.log.published)(published)
+    witness = Witness(installed.key, SigningKey.fresh("w", COSIGNATURE), tmp_path / "memory", reader, SetClock())
+    with pytest.raises(Inconsistent, match="do not lead to"):
+        witness.look()
+    assert not (tmp_path / "memory" / "checkpoint").exists()
+
+
 def test_a_witness_follows_a_growing_log(installed: Installed, tmp_path: Path) -> None:
     published = tmp_path / "published"
     shutil.copytree(installed.log.published.folder, published)
@@ -356,6 +389,28 @@ def test_a_witness_follows_a_growing_log(installed: Installed, tmp_path: Path) -
     for note in installed.log.kept:
         (published / "checkpoint").write_bytes(note)
         assert witness.look().size == Checkpoint.opened(note, installed.key).size
+
+
+def test_a_witness_reads_what_a_web_server_serves(installed: Installed, tmp_path: Path) -> None:
+    serving = partial(Quiet, directory=str(installed.log.published.folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serving)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        reader = reader_at(f"http://127.0.0.1:{server.server_address[1]}/")
+        witness = Witness(installed.key, SigningKey.fresh("w", COSIGNATURE), tmp_path, reader, SetClock())
+        assert witness.look() == (installed.log.length(), True)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    with pytest.raises(Unreadable):
+        witness.look()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 # the one file

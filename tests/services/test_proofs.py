@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from services.audit.installation import verify_installation
 from services.audit.keys import SigningKey
-from services.audit.notary import Keeping, Notary, WillNotSign
+from services.audit.notary import Keeping, Notary, WillNotSign, has_the_lock, refusal_beside
 from services.audit.package_verifier import Checkpoint
-from services.audit.published import Published
+from services.audit.published import Published, put
 from services.audit.tree import WIDTH, Frontier
 from services.database import migrate
 from services.embedded_postgresql import EmbeddedPostgreSQL
+from services.settings import Settings, secrets_folder
 from tests.fresh import PASSWORDS, fresh_database
 from tests.projections.history import Life
 from tests.services.proving import SignedLog, a_copy, a_signed_log
@@ -333,9 +337,58 @@ def test_nor_over_a_log_that_changed_between_reading_and_signing(
         return read_again(keeping)
 
     monkeypatch.setattr(Keeping, "_read_again", changed)
-    with pytest.raises(WillNotSign, match="not those that were"):
+    with pytest.raises(WillNotSign, match="not those that were read first"):
         log.notary().once()
-    assert log.published.note() == before
+    assert log.published.note() == log.memory.read_bytes() == before
+
+
+def test_nothing_older_is_published_over_what_is_there(log: SignedLog) -> None:
+    found = Checkpoint.opened(log.kept[-1], log.key.public)
+    later = log.key.sign(found._replace(size=found.size + 1).text)
+    with psycopg.connect(log.database.url("notary"), autocommit=True) as conn:
+        keeping = Keeping(conn, log.key, log.published, log.memory)
+        (log.published.folder / "checkpoint").write_bytes(later)
+        with pytest.raises(WillNotSign, match="is published"):
+            keeping._publish()
+    assert log.published.note() == later
+
+
+def test_of_two_notaries_one_waits(log: SignedLog) -> None:
+    stop = threading.Event()
+    with psycopg.connect(log.database.url("notary"), autocommit=True) as conn:
+        assert has_the_lock(conn, stop)
+        second = threading.Thread(target=log.notary().run, args=(stop,))
+        second.start()
+        office = Office(log.database)
+        try:
+            Life(office).asks_for("whilewaiting")
+        finally:
+            office.close()
+        second.join(1.0)
+        assert log.published.note() == log.kept[-1]
+    deadline = time.monotonic() + 30
+    while log.published.leaves() < log.length():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    stop.set()
+    second.join()
+    assert log.found() == []
+
+
+def test_a_notary_that_refuses_says_why_and_verify_repeats_it(log: SignedLog) -> None:
+    log.as_superuser("delete from proofs.leaves where index >= 100", "delete from proofs.checkpoints where size > 100")
+    stop = threading.Event()
+    running = threading.Thread(target=log.notary().run, args=(stop,))
+    running.start()
+    deadline = time.monotonic() + 30
+    while not refusal_beside(log.memory).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    stop.set()
+    running.join()
+    put(secrets_folder(log.folder) / "log.key", log.key.text.encode())
+    settings = Settings.load(data=log.folder, IMPRIMATUR_READER_URL=log.database.url("reader"))
+    assert any(each["where"] == "the notary" for each in verify_installation(settings)["findings"])
 
 
 def test_what_was_signed_and_not_yet_published_when_it_was_killed_is_published_next(log: SignedLog) -> None:

@@ -16,6 +16,7 @@ import pytest
 from cryptography import x509
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 
+from services.audit.installation import stamps_on_something_else
 from services.audit.keys import SigningKey
 from services.audit.package_verifier import Checkpoint
 from services.audit.published import Published
@@ -191,6 +192,11 @@ def test_an_authority_stamps_the_checkpoint_and_its_answer_is_published(
     verifier = VerifierBuilder().add_root_certificate(root).build()
     assert verifier.verify_message(stamp, note)
     assert abs(stamp.tst_info.gen_time - datetime.now(UTC)) < timedelta(minutes=5)
+    published.put_checkpoint(11, note)
+    assert list(stamps_on_something_else(published)) == []
+    published.put_checkpoint(11, a_checkpoint(12)[1])
+    (finding,) = stamps_on_something_else(published)
+    assert "is not on the checkpoint" in finding.what
     # as an auditor would, with openssl alone
     (tmp_path / "note").write_bytes(note)
     (tmp_path / "answer").write_bytes(answer)

@@ -3,7 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from services.settings import MASK, DatabaseRole, Runtime, Settings, SettingsError, secrets_folder, with_user
+from services.embedded_postgresql import with_every_role
+from services.settings import (
+    MASK,
+    DatabaseRole,
+    Runtime,
+    Settings,
+    SettingsError,
+    database_passwords,
+    secrets_folder,
+    with_user,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +113,11 @@ def test_the_variables_are_those_of_the_interface() -> None:
 
 def test_a_password_of_signs_stays_in_its_place() -> None:
     assert with_user("postgresql://h/db", "u", "a:b@c/d") == "postgresql://u:a%3Ab%40c%2Fd@h/db"
+
+
+def test_a_role_that_came_with_a_later_version_gets_its_password_and_the_others_keep_theirs(tmp_path: Path) -> None:
+    secrets_folder(tmp_path).mkdir()
+    known = {name: f"of-{name}" for name in ("superuser", *DatabaseRole) if name != DatabaseRole.NOTARY}
+    passwords = with_every_role(tmp_path, known)
+    assert passwords == known | {"notary": passwords["notary"]}
+    assert database_passwords(tmp_path) == passwords == with_every_role(tmp_path, passwords)
