@@ -19,6 +19,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 
 from tests.chaos.diary import Diary
 from tests.chaos.killer import Killer
+from tests.chaos.patrons import REVOKED, PatronWalk, what_patrons_find, with_revocations
 from tests.chaos.running import NotRunningError, Running, running_system
 from tests.chaos.staff import Staff, StaffDesk
 from tests.chaos.verdict import Verdict, judged
@@ -95,6 +96,7 @@ class Run:
             await self.watched(self.work())
             client, lost_answers = await self.desk.client(), self.running.lost_commit_answers()
             verdict = await judged(self.running.settings, client, self.diary, lost_answers)
+            verdict.disagreeing += await asyncio.to_thread(what_patrons_find, self.running.settings)
         except (HungError, NotRunningError) as error:
             hung = str(error)
         finally:
@@ -104,7 +106,7 @@ class Run:
         return self.told(verdict, hung)
 
     async def work(self) -> None:
-        paths = self.staff.paths(self.cases, self.dice)
+        paths = with_revocations(self.staff.paths(self.cases, self.dice))
         opened = [nth for nth, path in enumerate(paths) if path == "opened"]
         self.staff.terminates = opened[len(opened) // 3] if opened else -1
         places = asyncio.Semaphore(AT_ONCE)
@@ -114,7 +116,7 @@ class Run:
                 while not self.may_begin(nth):
                     await asyncio.sleep(0.05)
                 try:
-                    await self.staff.case(nth, path)
+                    await (PatronWalk(self.staff, nth).revoked() if path == REVOKED else self.staff.case(nth, path))
                 except Exception as error:
                     self.failed.append(f"case {nth} ({path}): {type(error).__name__}: {error}")
                 self.finished += 1

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.facts import Refused
+from domain.in_force import PatronForgotten
 from domain.library import Library, Register
 from domain.may_use import MayUse, may_use
 from domain.patron_basis import OfUse, UseBegun
@@ -23,7 +24,7 @@ from tests.domain.world import DURANT, sealed
 PATRONS, PICTURES, CONSENTS = (1, 2), (1, 2), (1, 2, 3, 4)
 STEPS = (
     "use", "use", "use", "give", "give", "take", "ask", "check", "accept", "accept", "remove", "end", "look", "time",
-    "consent", "picture_revoked",
+    "consent", "picture_revoked", "forget",
 )  # fmt: skip
 
 
@@ -68,6 +69,8 @@ class Chance(Patrons):
                 for removal in self.state(revocation(self.made_revocations)).open_removals()[:1]:
                     self.says(COORDINATOR, ConfirmRemoval(use=removal.use), revocation(self.made_revocations))
                 return None
+            case "forget":
+                return self.record(f"erasure:{b}", [Forgotten(patron=patron(b))]) if c == 1 else None
             case "end":
                 standing = self.library().uses_of(contents=(picture(a),))
                 return [self.says(STAFF, EndUse(use=each.id), "uses") for each in standing[:1]]
@@ -77,6 +80,10 @@ class Chance(Patrons):
             case _:
                 every = [*map(consent, CONSENTS), *map(revocation, range(1, 4))]
                 return [self.time_passes(each, days=3) for each in every]
+
+
+class Forgotten(PatronForgotten, kind="tests.Forgotten"):
+    """As an erasure tells it: seldom, as nothing of theirs is used afterwards."""
 
 
 orders = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 3), st.integers(0, 3)), min_size=5, max_size=40)
@@ -92,11 +99,12 @@ def lived(order: list[tuple[str, int, int]]) -> Chance:
 
 @QUICK
 @given(orders)
-def test_nothing_is_used_after_a_revocation_was_accepted_and_nobody_ever_has_two_bases(
+def test_nothing_is_used_after_a_revocation_was_accepted_or_of_the_forgotten_and_nobody_ever_has_two_bases(
     order: list[tuple[str, int, int]],
 ) -> None:
     world = lived(order)
     revoked: set[str] = set()
+    forgotten: set[str] = set()
     withdrawn: dict[tuple[str, str], int] = {}
     given_at: dict[str, int] = {}
     for nth, recorded in enumerate(world.log):
@@ -109,6 +117,9 @@ def test_nothing_is_used_after_a_revocation_was_accepted_and_nobody_ever_has_two
                 for each in bases:
                     assert withdrawn.get((used, each.patron), -1) < given_at[each.consent]
                 assert len({each.patron for each in bases}) == len(bases)
+                assert not forgotten & {each.patron for each in bases}
+            case Forgotten(patron=who):
+                forgotten.add(who)
             case fact if fact.kind == "consent.ConsentActive":
                 given_at[fact.model_dump()["consent"]] = nth
             case _:
