@@ -433,6 +433,7 @@ def what_is_recorded_can_be(record: RecordConsent, case: ConsentCase, library: L
         lambda: a_notice_is_for_a_program(record),
         lambda: a_term_that_is_to_come(record, library),
         lambda: given_already(record, library),
+        lambda: nobody_who_was_forgotten(record, library),
     )
 
 
@@ -508,6 +509,12 @@ def a_term_that_is_to_come(record: RecordConsent, library: Library) -> None:
 def given_already(record: RecordConsent, library: Library) -> None:
     if record.given_at is not None and record.given_at > library.at:
         raise Refused(PR_13, "it would be given in the future", "when it was given")
+
+
+def nobody_who_was_forgotten(record: RecordConsent, library: Library) -> None:
+    for patron in filter(None, (record.patron, record.guardian)):
+        if library.is_forgotten(patron):
+            raise Refused(PR_12, f"patron {patron} was forgotten", "leave the number out: a door gives a new one")
 
 
 def it_can_be_confirmed(confirm: ConfirmConsent, case: ConsentCase) -> None:

@@ -234,6 +234,10 @@ class ErasureCase(State):
             raise LookupError(f"nobody is to be erased in {self.case}")
         return self.request.patron
 
+    def concerned(self) -> tuple[str, ...]:
+        """Whatever is said in this case is forgotten with them."""
+        return (self.request.patron,) if self.request else ()
+
     def closed(self) -> bool:
         return self.stage in OVER
 

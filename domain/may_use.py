@@ -95,6 +95,9 @@ def against_the_basis(
     consent_id: str, person: Identifiable, content: Content, target: str, library: Library
 ) -> Against | None:
     """The first thing that stands against resting this person's picture on that consent."""
+    if library.is_forgotten(person.patron):
+        because = "was forgotten, and nothing of theirs is used"
+        return against(person, consent_id, (PR_12,), because, "make the person unrecognisable")
     if not consent_id:
         return against(person, "", (PR_13,), "has no basis", "give one, or make the person unrecognisable")
     consent = library.consent(consent_id)

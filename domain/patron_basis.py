@@ -322,7 +322,7 @@ class PatronBasis:
         match fact:
             case OfConsent():
                 self._learn_of_consent(fact)
-                return isinstance(fact, ConsentStands | ConsentFellDue | ConsentOver | PersonOptedOut)
+                return isinstance(fact, ConsentFellDue | ConsentOver | PersonOptedOut)
             case OfRevocation():
                 self._learn_of_revocation(envelope.case, envelope.at, fact)
                 return True

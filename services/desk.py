@@ -225,8 +225,11 @@ class Desk:
 
     def _concerned(self, case: str) -> tuple[str, ...]:
         """The patrons whom everything in this case concerns, whether or not it is said again."""
-        concerned = getattr(self.ledger.state(case), "concerned", None)
-        return concerned() if concerned else ()
+        page = PAGES.get(case.partition("-")[0])
+        if page is None or not hasattr(page.state, "concerned"):
+            return ()
+        concerned: tuple[str, ...] = getattr(self.ledger.state(case), "concerned", tuple)()
+        return concerned
 
     def _evidence_is_kept(self, command: Command) -> None:
         for named in getattr(command, "evidence", ()):

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from domain.facts import Malformed, Recorded, Value
-from domain.in_force import account_id, account_scope
+from domain.in_force import account_id, account_scope, forgotten_scope
 from domain.library import Library, Register
 from domain.may_use import may_use
 from domain.patron_basis import (
@@ -17,6 +17,8 @@ from domain.patron_basis import (
     BasisGiven,
     ConsentNoted,
     ContentId,
+    PersonSeen,
+    PictureHeld,
     Target,
     UseBegun,
     consent_scope,
@@ -74,18 +76,25 @@ def on_record(recorder: LedgerRecorder, question: Asked, at: datetime | None) ->
     if question.target and not question.target.startswith(PRINT):
         scopes.add(account_scope(question.target))
     recorded = touching(recorder, scopes, at)
-    while more := consents_named(recorded) - scopes:
+    while more := what_it_hangs_on(recorded) - scopes:
         scopes |= more
         recorded = touching(recorder, scopes, at)
     return recorded
 
 
-def consents_named(recorded: Iterable[Recorded]) -> set[str]:
+def what_it_hangs_on(recorded: Iterable[Recorded]) -> set[str]:
+    """Consents that were ever a basis, and whether those in it were forgotten."""
     found: set[str] = set()
     for each in recorded:
         match each.fact:
-            case BasisGiven(consent=consent) | ConsentNoted(consent=consent):
+            case ConsentNoted(consent=consent, patron=patron):
+                found |= {consent_scope(consent), *(forgotten_scope(each) for each in (patron,) if each)}
+            case BasisGiven(consent=consent):
                 found.add(consent_scope(consent))
+            case PictureHeld(persons=persons):
+                found |= {forgotten_scope(person.patron) for person in persons}
+            case PersonSeen(person=person):
+                found.add(forgotten_scope(person.patron))
             case UseBegun(bases=bases):
                 found |= {consent_scope(basis.consent) for basis in bases}
             case _:

@@ -85,7 +85,7 @@ class PatronDoor:
     async def consent(self, said: dict[str, Any], key: str | None, address: str) -> dict[str, Any]:
         """A consent as the patron or a guardian gives it. Answers as the desk does, with the link to the receipt."""
         await self._room_for(address, WRITES)
-        fields = only(said, CONSENT_FIELDS)
+        fields = await self._placed(only(said, CONSENT_FIELDS))
         if fields.get("form") == Form.EVENT_NOTICE.value:
             raise Malformed("form", "a notice is put up by the library", "submission, adult or guardian")
         numbers = await self._numbers(CONSENT, said, key)
@@ -100,7 +100,7 @@ class PatronDoor:
     async def revocation(self, said: dict[str, Any], key: str | None, address: str) -> dict[str, Any]:
         """A request to stop; nothing has to be known but who one is."""
         await self._room_for(address, WRITES)
-        fields = only(said, REVOCATION_FIELDS)
+        fields = await self._placed(only(said, REVOCATION_FIELDS))
         numbers = await self._numbers(REVOCATION, said, key)
         fields |= {"received": "web_form", "patron": numbers.patron, "status_sha256": hashed(numbers.secret)}
         return await self._taken(REVOCATION, fields, numbers, numbers.patron)
@@ -134,6 +134,11 @@ class PatronDoor:
         told = {each: answer[each] for each in ("refused", "malformed") if answer.get(each)}
         place = "consents" if process == CONSENT else "revocations"
         return told or {"received": True, "status": f"/api/v1/patron/{place}/{case}/{numbers.secret}"}
+
+    async def _placed(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Who names no branch is answered by headquarters."""
+        places = (await self._desk.policy()).places
+        return {"place": next(id_ for id_, each in places.items() if each.kind == "headquarters")} | fields
 
     async def _numbers(self, process: str, said: dict[str, Any], key: str | None) -> Numbered:
         """Random; or, for a request that may be sent again, whatever follows from its key and all that it says."""

@@ -65,29 +65,29 @@ def add_patron_readings(app: FastAPI, desk: Desk, who: Any) -> None:
 
     @routes.get("/may-use", summary="May this be used, now or as of a moment, and what makes it so")
     async def may_use(
-        content: str, caller: Annotated[Caller, who], account: str | None = None, at: AwareDatetime | None = None
+        content: str, caller: Caller = who, account: str | None = None, at: AwareDatetime | None = None
     ) -> dict[str, Any]:
         return await may_be_used(desk, content, account, at)
 
     @routes.post("/pictures/{case}", summary="The picture itself: looked at, freed of place and camera, and kept")
-    async def picture(case: str, request: Request, caller: Annotated[Caller, who], key: Key = None) -> Any:
+    async def picture(case: str, request: Request, caller: Caller = who, key: Key = None) -> Any:
         return await add_picture(desk, case, await request.body(), caller, key)
 
     @routes.post("/patrons/find", summary="Whoever fits what a patron can say: numbers, and what is on record of them")
-    async def find(said: Said, caller: Annotated[Caller, who]) -> list[dict[str, Any]]:
+    async def find(said: Said, caller: Caller = who) -> list[dict[str, Any]]:
         return await find_patrons(desk, said, caller)
 
     @routes.get("/consents", summary="The consent register")
-    async def consents(caller: Annotated[Caller, who], standing: str | None = None) -> list[dict[str, Any]]:
+    async def consents(caller: Caller = who, standing: str | None = None) -> list[dict[str, Any]]:
         return await desk.in_a_thread(lambda: desk.views.consents(standing))
 
     @routes.get("/uses", summary="The register of uses")
-    async def uses(caller: Annotated[Caller, who], content: str | None = None) -> list[dict[str, Any]]:
+    async def uses(caller: Caller = who, content: str | None = None) -> list[dict[str, Any]]:
         return await desk.in_a_thread(lambda: desk.views.uses(content))
 
     @routes.get("/revocations", summary="How far each revocation is")
     async def revocations(
-        caller: Annotated[Caller, who], open_: Annotated[bool, Query(alias="open")] = False
+        caller: Caller = who, open_: Annotated[bool, Query(alias="open")] = False
     ) -> list[dict[str, Any]]:
         return await desk.in_a_thread(lambda: desk.views.revocations(open_))
 

@@ -19,8 +19,10 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 
 from tests.chaos import hr_verdict
 from tests.chaos.diary import Diary
+from tests.chaos.erasures import FORGOTTEN, ErasureWalk, what_erasures_find, with_erasures
 from tests.chaos.hr import HrSystems
 from tests.chaos.killer import Killer
+from tests.chaos.patrons import REVOKED, PatronWalk, what_patrons_find, with_revocations
 from tests.chaos.running import NotRunningError, Running, running_system
 from tests.chaos.staff import Staff, StaffDesk
 from tests.chaos.verdict import Verdict, judged
@@ -100,6 +102,8 @@ class Run:
             of_hr = await hr_verdict.judged(self.hr)
             client, lost_answers = await self.desk.client(), self.running.lost_commit_answers()
             verdict = await judged(self.running.settings, client, self.diary, lost_answers)
+            verdict.disagreeing += await asyncio.to_thread(what_patrons_find, self.running.settings)
+            verdict.disagreeing += await asyncio.to_thread(what_erasures_find, self.running.settings)
         except (HungError, NotRunningError) as error:
             hung = str(error)
         finally:
@@ -110,7 +114,7 @@ class Run:
         return self.told(verdict, of_hr, hung)
 
     async def work(self) -> None:
-        paths = self.staff.paths(self.cases, self.dice)
+        paths = with_erasures(with_revocations(self.staff.paths(self.cases, self.dice)))
         opened = [nth for nth, path in enumerate(paths) if path == "opened"]
         self.staff.terminates = opened[len(opened) // 3] if opened else -1
         places = asyncio.Semaphore(AT_ONCE)
@@ -120,7 +124,7 @@ class Run:
                 while not self.may_begin(nth):
                     await asyncio.sleep(0.05)
                 try:
-                    await self.staff.case(nth, path)
+                    await self.walk(nth, path)
                 except Exception as error:
                     self.failed.append(f"case {nth} ({path}): {type(error).__name__}: {error}")
                 self.finished += 1
@@ -130,6 +134,14 @@ class Run:
             group.create_task(self.hr.run(lambda: self.finished / self.cases))
             for nth, path in enumerate(paths):
                 group.create_task(one(nth, path))
+
+    async def walk(self, nth: int, path: str) -> None:
+        if path == REVOKED:
+            await PatronWalk(self.staff, nth).revoked()
+        elif path == FORGOTTEN:
+            await ErasureWalk(self.staff, nth).forgotten()
+        else:
+            await self.staff.case(nth, path)
 
     def may_begin(self, nth: int) -> bool:
         """Cases are spread over the kills, and kills over the cases, so that neither is done long before the other."""

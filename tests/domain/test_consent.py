@@ -8,6 +8,7 @@ import pytest
 
 from domain.consent import ConfirmConsent, OptOut, RejectConsent, RenewConsent, Shown, Stage, When
 from domain.facts import Actor, ActorKind, NoAuthority, Refused
+from domain.in_force import PatronForgotten
 from domain.patron_basis import Program
 from domain.waiting import LetTimePass
 from tests.domain.patrons import (
@@ -25,6 +26,11 @@ from tests.domain.patrons import (
     record,
 )
 from tests.domain.world import DURANT, WEST, names, sealed
+
+
+class Forgotten(PatronForgotten, kind="tests.PatronForgotten"):
+    """As an erasure tells it."""
+
 
 A_MINUTE = timedelta(minutes=1)
 
@@ -343,6 +349,12 @@ def test_nobody_hastens_time(world: Patrons) -> None:
     world.has_consent()
     with pytest.raises(NoAuthority):
         world.does(consent(), LetTimePass(), Actor(kind=ActorKind.PERSON, id="p-ed"))
+
+
+def test_someone_who_was_forgotten_is_not_on_record_again(world: Patrons) -> None:
+    world.record("erasure:1", [Forgotten(patron=patron(1))])
+    with refused("PR-12", "was forgotten"):
+        world.records()
 
 
 def test_a_consent_may_be_limited_to_some_accounts(world: Patrons) -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -16,6 +17,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+from PIL import ExifTags, Image
 from typer.testing import Result
 
 from domain.facts import Evidence, Sealed, case_key, patron_key
@@ -143,6 +145,8 @@ def through_every_entrance(canary: Canary) -> None:
     by_what_is_no_case(canary)
     by_what_is_malformed(canary)
     by_the_search(canary)
+    by_the_patrons_door(canary)
+    by_a_picture(canary)
     another_patron(canary)
 
 
@@ -263,7 +267,8 @@ def by_what_is_malformed(canary: Canary) -> None:
 
 
 def said_of(name: str) -> dict[str, str]:
-    return {"name": name, "email": f"{ENTRUSTED}@example.org", "handle": f"@{ENTRUSTED}"}
+    plain = "".join(each for each in name if each.isalnum())
+    return {"name": name, "email": f"{plain}@example.org", "handle": f"@{plain}"}
 
 
 def by_the_search(canary: Canary) -> None:
@@ -272,6 +277,38 @@ def by_the_search(canary: Canary) -> None:
         index.note(canary.patron, said_of(marker("name")))
         index.note(canary.other, {"name": "Another reader"})
         assert index.find(said_of(marker("name"))) == [canary.patron]
+
+
+def by_the_patrons_door(canary: Canary) -> None:
+    said = {"place": "durant", **said_of(marker("patron's door")), "telephone": "662 555 0177"}
+    with canary.api as api:
+        consent = api.post("/api/v1/patron/consents", json={"form": "adult", "note": marker("note"), **said})
+        assert consent.status_code == 202, consent.text
+        revocation = api.post("/api/v1/patron/revocations", json={"what": marker("revocation"), **said})
+        assert revocation.status_code == 202, revocation.text
+        for wrong in ({ENTRUSTED: marker("a field")}, {"place": ENTRUSTED, "what": [marker("no text")], "name": 1}):
+            assert api.post("/api/v1/patron/revocations", json=wrong).status_code == 422
+        for link in (revocation.json()["status"], f"/api/v1/patron/consents/{uuid4()}/{ENTRUSTED}"):
+            assert ENTRUSTED not in api.get(link).text
+        found = api.post("/api/v1/patrons/find", json=said_of(marker("find")), headers=canary.headers(COORDINATOR))
+        assert (found.status_code, ENTRUSTED in found.text) == (200, False)
+
+
+def by_a_picture(canary: Canary) -> None:
+    """What a camera or its owner wrote beside the picture goes no further."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription], exif[ExifTags.Base.Artist] = marker("picture"), marker("photographer")
+    file = canary.kept / "picture.jpg"
+    Image.new("RGB", (64, 64), "white").save(file, exif=exif, comment=marker("comment"))
+    taken = {
+        "taken_at": datetime.now(UTC).isoformat(), "taken_by": BRANCH, "place": "durant",
+        "persons": [{"who": marker("who is pictured")}],
+    }  # fmt: skip
+    answer = canary.system.json("request", "photo_permission", "-", "--as", BRANCH, given=taken)
+    assert answer.get("recorded"), answer
+    added = canary.cli("picture", "add", answer["case"], str(file), "--as", BRANCH)
+    assert added.exit_code == 0, added.stdout + added.stderr
+    file.unlink()
 
 
 class keys_of:  # noqa: N801  # read as a word of the test

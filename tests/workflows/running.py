@@ -25,6 +25,7 @@ from domain.account_creation import AccountCase, ApproveAccount, CompleteTask, C
 from domain.attempts import stream_beside
 from domain.facts import Command, Envelope, State
 from services.embedded_temporal import SEARCH_ATTRIBUTES
+from services.erasing import ErasureActivities
 from services.ledger import stem_of
 from services.reconciler import Reconciler
 from services.worker import sandbox, worker_of
@@ -217,11 +218,16 @@ def bytes_of(data: bytes, encoding: str = "json/plain") -> RawValue:
 
 
 @asynccontextmanager
-async def at_work(client: Client, office: Office, env: WorkflowEnvironment | None = None) -> AsyncIterator[Running]:
+async def at_work(
+    client: Client,
+    office: Office,
+    env: WorkflowEnvironment | None = None,
+    erasing: ErasureActivities | None = None,
+) -> AsyncIterator[Running]:
     """The office founded, and a worker for it on this server."""
     await asyncio.to_thread(office.founded)
     queue = f"test-{uuid4()}"
-    async with worker_of(client, office.ledger, queue, threads=4, runner=sandbox()):
+    async with worker_of(client, office.ledger, queue, threads=4, runner=sandbox(), erasing=erasing):
         yield Running(client, office, queue, env)
     await asyncio.to_thread(office.close)
 
