@@ -35,7 +35,8 @@ def take_in(raw: bytes, megapixels: int) -> Intaken:
         raise Malformed("picture", f"{len(raw)} bytes", f"1 to {LARGEST_FILE_BYTES} bytes")
     argv = [sys.executable, "-m", "services.pictures.looking", str(megapixels)]
     try:
-        done = subprocess.run(argv, input=raw, capture_output=True, timeout=SECONDS, check=False)
+        # without the environment: the addresses and passwords in it are none of a picture's business
+        done = subprocess.run(argv, input=raw, capture_output=True, timeout=SECONDS, check=False, env={})
     except subprocess.TimeoutExpired:
         raise Malformed("picture", "it takes too long to look at", A_PICTURE) from None
     head, _, content = done.stdout.partition(b"\n")

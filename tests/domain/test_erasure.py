@@ -286,9 +286,10 @@ def test_of_each_agreement_it_is_on_record_whose_and_on_what() -> None:
 
 
 def test_clear_text_cannot_stand_where_sealed_must() -> None:
+    # the type checker says so too: were it content, it would call this comment unused
+    reason: Sealed = "They asked me to."  # type: ignore[assignment]
     with pytest.raises(ValidationError):
-        # the type checker says so too: were it content, it would call this comment unused
-        AskErasure(patron=PATRON, asked_by=AskedBy.PATRON, reason="They asked me to.")  # type: ignore[arg-type]
+        AskErasure(patron=PATRON, asked_by=AskedBy.PATRON, reason=reason)
     for clear in ("They asked me to.", {"text": "They asked me to."}):
         with pytest.raises(ValidationError):
             AskErasure.model_validate({"patron": PATRON, "asked_by": "patron", "reason": clear})
