@@ -37,8 +37,16 @@ CHECKS = 24
 PLANTED = "account_creation.AccountApproved"
 
 
+# what pip says where it reaches no index, or one that lacks the package
+NO_NETWORK = ("No matching distribution found", "Connection", "Temporary failure in name resolution", "timed out")
+
+
 class NotHere(Exception):
-    """The separate environment cannot be made on this machine now."""
+    """The separate environment cannot be made on this machine now: there is no network."""
+
+
+class NotAsLocked(Exception):
+    """What was fetched is not what the lock says."""
 
 
 def run() -> Outcome:
@@ -46,6 +54,8 @@ def run() -> Outcome:
         environment()
     except NotHere as why:
         return Outcome(NAME, None, str(why))
+    except NotAsLocked as wrong:
+        return Outcome(NAME, False, str(wrong))
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("whole.sqlite", "planted.sqlite", "whole.json")]
         events = a_life_as_events()
@@ -71,7 +81,9 @@ def environment() -> None:
             raise NotHere(f"its environment could not be made ({type(error).__name__})") from None
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise NotHere(f"pm4py could not be installed from its lock; is there a network? ({last})")
+            if any(each in done.stderr for each in NO_NETWORK):
+                raise NotHere(f"pm4py cannot be fetched: there is no network, or no index that has it ({last})")
+            raise NotAsLocked(f"its environment cannot be made from its lock: {last}")
     MADE_OF.write_bytes(LOCK.read_bytes())
 
 
