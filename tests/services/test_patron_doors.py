@@ -212,6 +212,33 @@ def test_the_registers_show_it(system: RunningSystem, lived: dict[str, Any]) -> 
     assert lived["consent"] in {each["case"] for each in system.json("consent", "list")}
 
 
+def test_staff_ask_the_same_over_http_and_nobody_else_does(
+    system: RunningSystem, door: httpx.Client, lived: dict[str, Any]
+) -> None:
+    asked = [
+        f"/api/v1/may-use?content={lived['picture']}&account={PRINT}", "/api/v1/consents?standing=revoked",
+        f"/api/v1/uses?content={lived['picture']}", "/api/v1/revocations?open=true",
+    ]  # fmt: skip
+    assert {door.get(each).status_code for each in asked} == {401}
+    staff = {"Authorization": f"Bearer {system.token(STAFF)}"}
+    may_use, consents, uses, still_open = (door.get(each, headers=staff).json() for each in asked)
+    assert (may_use["may"], {each["standing"] for each in consents} <= {"revoked"}) == (False, True)
+    assert [each["target"] for each in uses] == [PRINT]
+    assert lived["revocation"] not in {each["case"] for each in still_open}
+
+
+def test_what_is_no_picture_is_told_over_http_too(
+    system: RunningSystem, door: httpx.Client, lived: dict[str, Any]
+) -> None:
+    staff = {"Authorization": f"Bearer {system.token(STAFF)}"}
+    told = door.post(f"/api/v1/pictures/{lived['picture']}", content=b"Dear library", headers=staff)
+    assert (told.status_code, told.json()["field"]) == (422, "picture")
+    wrong = door.post(f"/api/v1/pictures/{lived['consent']}", content=b"x", headers=staff)
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "case")
+    malformed = door.get("/api/v1/may-use?content=https://example.org/x", headers=staff)
+    assert (malformed.status_code, malformed.json()["field"]) == (422, "content")
+
+
 def test_nothing_a_patron_said_stands_in_clear_in_trail_views_mail_or_logs(
     system: RunningSystem, lived: dict[str, Any]
 ) -> None:
