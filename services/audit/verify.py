@@ -74,6 +74,8 @@ def verify(
     """How many events and streams there are, up to where they are signed for, and what is wrong: an empty list of
     findings is a log in order. Without a key nothing that is signed can be checked, only the proof tables."""
     signed = Signed(key) if key else None
+    # before the log is looked at: what is published was in it by then
+    leaves = published.leaves() if published else 0
     if signed:
         signed.learn(notes)
         if published:
@@ -83,7 +85,7 @@ def verify(
             signed.of_tables(conn, published is not None)
         with ThreadPoolExecutor(2, "verify") as threads:
             in_order = threads.submit(lambda: [*streams_out_of_order(beside), *event_ids_twice(beside)])
-            reading = Reading(conn, published, signed)
+            reading = Reading(conn, published, leaves, signed)
             reading.through(pages(ahead, threads))
             return reading.told(in_order.result())
 
@@ -123,8 +125,9 @@ def pages(conn: Connection[Any], threads: ThreadPoolExecutor) -> Iterator[list[t
 class Reading:
     """One pass over the log as it stood at one moment."""
 
-    def __init__(self, conn: Connection[Any], published: Published | None, signed: Signed | None) -> None:
-        self._conn, self._published, self._signed = conn, published, signed
+    def __init__(self, conn: Connection[Any], published: Published | None, leaves: int, signed: Signed | None) -> None:
+        """`leaves`: how many were published before this moment."""
+        self._conn, self._published, self._leaves, self._signed = conn, published, leaves, signed
         self._roots = Roots(signed.roots if signed else {})
         self._findings: list[Finding] = list(signed.findings) if signed else []
         self._differs = self._tables_differ = False
@@ -190,10 +193,10 @@ class Reading:
     def _found_what_happened(self, index: int, now: Stored | None) -> None:
         assert self._published is not None  # noqa: S101  # asked for where there is one
         self._differs = True
-        self._findings.insert(0, what_happened(self._conn, self._published, index, now, self._published.leaves()))
+        self._findings.insert(0, what_happened(self._conn, self._published, index, now, self._leaves))
 
     def _at_the_end(self) -> None:
-        if self._published and not self._differs and self._published.leaves() > self.events:
+        if self._published and not self._differs and self._leaves > self.events:
             self._found_what_happened(self.events, None)
         self._hold_against_the_roots()
         self._hold_the_tables_against_the_root()
