@@ -28,7 +28,7 @@ def verify_installation(
     notes = [noted(each) for each in checkpoints]
     remembered = memory_of(settings)
     if remembered.exists():
-        notes.append(noted(remembered))
+        notes.append(noted(remembered)._replace(ahead=True))
     there = folder if folder.note() is not None else None
     found = verify(settings.reader_url, there, public_key(settings, key), notes)
     found["findings"] += [finding._asdict() for finding in stamps_on_something_else(folder)]

@@ -26,10 +26,11 @@ class Finding(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """A note and where it was found."""
+    """A note and where it was found. `ahead`: where it lies before the tables have it."""
 
     where: str
     raw: bytes
+    ahead: bool = False
 
 
 class Signed:
@@ -39,10 +40,17 @@ class Signed:
         self._key = key
         self.roots: dict[int, bytes] = {}
         self._where: dict[int, str] = {}
+        self._kept: set[int] = set()
         self.findings: list[Finding] = []
 
     def learn(self, notes: Iterable[Noted]) -> set[int]:
-        return {size for each in notes if (size := self._learned(each)) is not None}
+        found = set()
+        for each in notes:
+            if (size := self._learned(each)) is not None:
+                found.add(size)
+                if not each.ahead:
+                    self._kept.add(size)
+        return found
 
     def _learned(self, noted: Noted) -> int | None:
         try:
@@ -74,7 +82,7 @@ class Signed:
     def of_tables(self, conn: Connection[Any], published: bool) -> None:
         tables = ProofTables(conn)
         sizes = self.learn(Noted(f"proofs.checkpoints, size {size}", raw) for size, raw in tables.checkpoints())
-        missing = sorted(self.roots.keys() - sizes)
+        missing = sorted(self._kept - sizes)
         if missing:
             self.findings.append(
                 Finding(

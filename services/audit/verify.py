@@ -54,12 +54,9 @@ LEAVES = (
     "select coalesce(string_agg(hash, ''::bytea order by index), '') from proofs.leaves"
     " where index >= %s and index < %s"
 )
-OUT_OF_STREAM = """
-    select notification_id, originator_id, originator_version, topic, before + 1 as expected from (
-        select notification_id, originator_id, originator_version, topic,
-            lag(originator_version, 1, 0::bigint) over w as before, lag(notification_id, 1, 0::bigint) over w as above
-        from ledger.events window w as (partition by originator_id order by originator_version)) as e
-    where originator_version <> before + 1 or notification_id <= above order by notification_id limit %s"""
+BEFORE = "select notification_id from ledger.events where originator_id = %s and originator_version = %s"
+# heads of streams kept in memory; beyond that the database is asked again
+STREAMS_IN_MEMORY = 20_000
 TWICE = """
     select notification_id, originator_id, originator_version, topic, event_id from (
         select *, row_number() over (partition by event_id order by notification_id) as nth from ledger.events
@@ -74,6 +71,8 @@ def verify(
     """How many events and streams there are, up to where they are signed for, and what is wrong: an empty list of
     findings is a log in order. Without a key nothing that is signed can be checked, only the proof tables."""
     signed = Signed(key) if key else None
+    # before the log is looked at: what is published was in it by then
+    leaves = published.leaves() if published else 0
     if signed:
         signed.learn(notes)
         if published:
@@ -82,8 +81,8 @@ def verify(
         if signed:
             signed.of_tables(conn, published is not None)
         with ThreadPoolExecutor(2, "verify") as threads:
-            in_order = threads.submit(lambda: [*streams_out_of_order(beside), *event_ids_twice(beside)])
-            reading = Reading(conn, published, signed)
+            in_order = threads.submit(lambda: [*event_ids_twice(beside)])
+            reading = Reading(conn, published, leaves, signed)
             reading.through(pages(ahead, threads))
             return reading.told(in_order.result())
 
@@ -123,11 +122,13 @@ def pages(conn: Connection[Any], threads: ThreadPoolExecutor) -> Iterator[list[t
 class Reading:
     """One pass over the log as it stood at one moment."""
 
-    def __init__(self, conn: Connection[Any], published: Published | None, signed: Signed | None) -> None:
-        self._conn, self._published, self._signed = conn, published, signed
+    def __init__(self, conn: Connection[Any], published: Published | None, leaves: int, signed: Signed | None) -> None:
+        """`leaves`: how many were published before this moment."""
+        self._conn, self._published, self._leaves, self._signed = conn, published, leaves, signed
         self._roots = Roots(signed.roots if signed else {})
         self._findings: list[Finding] = list(signed.findings) if signed else []
         self._differs = self._tables_differ = False
+        self._heads: dict[str, int] = {}
         self.events = self.streams = 0
 
     def through(self, pages: Iterable[list[tuple[Any, ...]]]) -> None:
@@ -147,6 +148,9 @@ class Reading:
     def _take(self, rows: list[tuple[Any, ...]]) -> None:
         begin, covered = self.events, self._signed.largest if self._signed else 0
         leaves: list[bytes] = []
+        heads = self._heads
+        if len(heads) > STREAMS_IN_MEMORY:
+            heads.clear()
         for nth, row in enumerate(rows, start=begin):
             case, position, kind, state, log_position, recorded_at, *_ = row
             at = recorded_at.isoformat(timespec="microseconds")
@@ -159,11 +163,24 @@ class Reading:
                 ).digest()
             )
             self.streams += position == 1
+            if heads.get(case, 0) != position - 1:
+                self._look_for_the_one_before(row)
+            heads[case] = position
             if log_position != nth + 1 or not says_what_its_bytes_say(row) or nth >= covered:
                 self._look_closer(nth, row)
         self.events += len(rows)
         self._roots.add(leaves)
         self._hold_against_the_leaves(begin, rows, leaves)
+
+    def _look_for_the_one_before(self, row: tuple[Any, ...]) -> None:
+        """Its stream's last event is not in memory, or is not the one before it."""
+        if row[1] == 1:
+            return
+        before = self._conn.execute(BEFORE, (row[0], row[1] - 1)).fetchone()
+        if before is None:
+            self._findings.append(Finding(place_of(row), f"stream position {row[1] - 1} is missing before it"))
+        elif before[0] >= row[4]:
+            self._findings.append(Finding(place_of(row), "the event before it in its stream stands after it"))
 
     def _look_closer(self, nth: int, row: tuple[Any, ...]) -> None:
         place = place_of(row)
@@ -190,10 +207,10 @@ class Reading:
     def _found_what_happened(self, index: int, now: Stored | None) -> None:
         assert self._published is not None  # noqa: S101  # asked for where there is one
         self._differs = True
-        self._findings.insert(0, what_happened(self._conn, self._published, index, now, self._published.leaves()))
+        self._findings.insert(0, what_happened(self._conn, self._published, index, now, self._leaves))
 
     def _at_the_end(self) -> None:
-        if self._published and not self._differs and self._published.leaves() > self.events:
+        if self._published and not self._differs and self._leaves > self.events:
             self._found_what_happened(self.events, None)
         self._hold_against_the_roots()
         self._hold_the_tables_against_the_root()
@@ -289,13 +306,7 @@ def not_as_stored(row: tuple[Any, ...]) -> Iterator[str]:
             yield f"the column {name} is not what the stored bytes say"
 
 
-# -- streams and ids: the database sorts, on disk where it must; what it sorts has just been held against the bytes
-
-
-def streams_out_of_order(conn: Connection[Any]) -> Iterator[Finding]:
-    for log_position, stream, position, kind, expected in conn.execute(OUT_OF_STREAM, (FINDINGS_MOST,)):
-        what = f"stream position {expected} was expected" if position != expected else "an earlier one stands after it"
-        yield Finding(f"log {log_position}, {stream} {position}, {kind}", what)
+# -- ids: the database sorts, on disk where it must; what it sorts has just been held against the bytes
 
 
 def event_ids_twice(conn: Connection[Any]) -> Iterator[Finding]:

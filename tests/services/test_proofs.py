@@ -7,14 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from services.audit import verify
 from services.audit.installation import verify_installation
 from services.audit.keys import SigningKey
 from services.audit.notary import Keeping, Notary, WillNotSign, has_the_lock, refusal_beside
 from services.audit.package_verifier import Checkpoint
+from services.audit.proof_tables import ProofTables
 from services.audit.published import Published, put
 from services.audit.tree import WIDTH, Frontier
 from services.database import migrate
@@ -278,6 +281,50 @@ def test_a_checkpoint_missing_in_the_tables_is_named(log: SignedLog) -> None:
     size = Checkpoint.opened(log.kept[1], log.key.public).size
     log.as_superuser(f"delete from proofs.checkpoints where size = {size}")
     assert f"proofs.checkpoints, size {size}" in [each["where"] for each in log.found()]
+
+
+# while it is recorded, signed and published
+
+
+def test_what_is_published_while_the_log_is_read_is_no_finding(log: SignedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = verify.pages
+
+    def meanwhile(*given: Any) -> Iterator[Any]:
+        office = Office(log.database)
+        try:
+            Life(office).asks_for("meanwhile")
+        finally:
+            office.close()
+        log.sign()
+        return read(*given)
+
+    monkeypatch.setattr(verify, "pages", meanwhile)
+    assert log.found() == []
+    assert log.published.leaves() == log.length()
+
+
+def test_what_was_signed_a_moment_ago_and_is_not_in_the_tables_yet_is_no_finding(
+    log: SignedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(log.database)
+    try:
+        Life(office).asks_for("amomentago")
+    finally:
+        office.close()
+
+    def killed(*_: object) -> None:
+        raise ConnectionError
+
+    notary = log.notary()
+    with monkeypatch.context() as patched:
+        patched.setattr(ProofTables, "add_checkpoint", killed)
+        with pytest.raises(ConnectionError):
+            notary.once()
+    put(secrets_folder(log.folder) / "log.key", log.key.text.encode())
+    settings = Settings.load(data=log.folder, IMPRIMATUR_READER_URL=log.database.url("reader"))
+    assert verify_installation(settings)["findings"] == []
+    log.sign()
+    assert verify_installation(settings)["signed"] == log.length()
 
 
 # the published folder
