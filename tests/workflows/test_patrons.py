@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
-from domain.consent import RejectConsent, RenewConsent, Shown
+from domain.consent import RejectConsent
 from domain.photo_permission import SetPictureAside
 from domain.revocation import (
     AcceptRevocation,
-    ConfirmLetter,
     ConfirmRemoval,
     DeclineRevocation,
-    RecordImpossible,
-    WhyImpossible,
     WhyNot,
 )
 from domain.uses import RecordUse
-from tests.domain.patrons import A_FILE, CLERK, COORDINATOR, MANAGER
+from tests.domain.patrons import CLERK, COORDINATOR, MANAGER
 from tests.workflows.patrons import PHOTOGRAPHER, PRINT, OnePatron, reconsidered
 from tests.workflows.running import Running
 
@@ -45,36 +41,6 @@ async def test_from_a_consent_over_a_picture_and_its_uses_to_the_letter(running:
     assert (await picture.ended())["stage"] == "set_aside"
     for case in (consent, picture, revocation):
         await case.replayed()
-
-
-async def test_a_removal_nobody_makes_is_escalated_twice_and_the_case_waits_on(alone: Running) -> None:
-    patron = OnePatron(alone)
-    consent = await patron.has_consent()
-    picture = await patron.is_pictured(consent.case)
-    use = await patron.is_shown(picture.case)
-    revocation = await patron.asks(consent.case)
-    await revocation.done(AcceptRevocation(), CLERK)
-    await alone.sleep(timedelta(days=40))
-    said = [each for each in await revocation.kinds() if each.startswith("Removal")]
-    assert said == ["RemovalAsked", *["RemovalReminded"] * 2, *["RemovalEscalated"] * 2]
-    why = RecordImpossible(use=use, why=WhyImpossible.GIVEN_OUT_IN_PRINT, reason=patron.sealed())
-    await revocation.done(why, CLERK)
-    await revocation.until("letter")
-    await revocation.done(ConfirmLetter(), CLERK)
-    assert (await revocation.ended())["stage"] == "completed"
-    await revocation.replayed()
-
-
-async def test_a_guardians_consent_falls_due_and_is_renewed_and_expires_in_the_end(alone: Running) -> None:
-    patron = OnePatron(alone)
-    month = (await alone.now() + timedelta(days=70)).date().replace(day=1)
-    consent = await patron.has_consent("guardian", of_age_in=month)
-    await alone.sleep(timedelta(days=75))
-    await consent.until("renewal_due")
-    await consent.done(RenewConsent(shown=Shown.PHOTO_ID, evidence=(A_FILE,)), MANAGER)
-    await alone.sleep(timedelta(days=366 * 5))
-    assert (await consent.ended())["stage"] == "expired"
-    await consent.replayed()
 
 
 async def test_a_rejected_consent_and_a_declined_revocation_end_their_cases(running: Running) -> None:
