@@ -75,14 +75,14 @@ class AuditTrail(Projection):
         self._branch_of: dict[str, str] = {}
 
     def begin(self, cursor: Cursor[DictRow], position: int) -> None:
-        self._account_of = self._newest(cursor, "account")
-        self._branch_of = self._newest(cursor, "branch")
+        self._account_of = self._newest(cursor, "account", ABOUT_MANY)
+        self._branch_of = self._newest(cursor, "branch", [])
 
-    def _newest(self, cursor: Cursor[DictRow], column: str) -> dict[str, str]:
+    def _newest(self, cursor: Cursor[DictRow], column: str, but_for: list[str]) -> dict[str, str]:
         newest = SQL("""
             select distinct on (case_id) case_id, {column} as it from {table}
             where {column} <> '' and process <> all (%s) order by case_id, log_position desc""")
-        found = cursor.execute(newest.format(column=Identifier(column), table=self.table()), (ABOUT_MANY,)).fetchall()
+        found = cursor.execute(newest.format(column=Identifier(column), table=self.table()), (but_for,)).fetchall()
         return {row["case_id"]: row["it"] for row in found}
 
     def project(self, page: Sequence[Logged], cursor: Cursor[DictRow]) -> None:
@@ -115,7 +115,6 @@ class AuditTrail(Projection):
             self._account_of[case] = account
             return account
         return self._account_of.get(case, "")
-
 
     def _branch(self, case: str, kind: str, fact: dict[str, Any]) -> str:
         """The place that the fact is about, else the one its case was about by then. Who is asked where is another."""

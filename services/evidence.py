@@ -17,7 +17,7 @@ LARGEST_FILE_BYTES = 25_000_000
 MEDIA_TYPES = frozenset(
     {
         *(f"image/{each}" for each in ("png", "jpeg", "gif", "webp", "tiff", "heic", "svg+xml")),
-        *(f"application/{each}" for each in ("pdf", "json", "zip", "xml", "octet-stream", "msword", "rtf")),
+        *(f"application/{each}" for each in ("pdf", "json", "zip", "gzip", "xml", "octet-stream", "msword", "rtf")),
         *(f"text/{each}" for each in ("plain", "html", "csv", "markdown")),
         *(f"video/{each}" for each in ("mp4", "webm", "quicktime")),
         *(f"audio/{each}" for each in ("mpeg", "mp4", "ogg", "wav")),

@@ -162,10 +162,15 @@ def of_case(found: Registers, event: Recorded, folded: dict[str, Folded]) -> Non
     row = dict(zip(CASE_COLUMNS, case_row(case, now), strict=True)) | flat(state)
     del row["state"]
     found.put("cases", case, None if now.state.closed() else row, event)
-    waiting = {each[1]: dict(zip(TASK_COLUMNS, each, strict=True)) for each in tasks(case, now)}
-    wait = known.state.waiting if known else None
-    for person in (*(wait.persons if wait else ()), *waiting):
-        found.put("tasks", f"{case} {person}", waiting.get(person), event)
+    before, waiting = tasks_by_key(case, known) if known else {}, tasks_by_key(case, now)
+    for key in (*before, *(each for each in waiting if each not in before)):
+        found.put("tasks", key, waiting.get(key), event)
+
+
+def tasks_by_key(case: str, folded: Folded) -> dict[str, dict[str, Any]]:
+    """Who is waited for in this case: by case, task (where it waits for several things at once) and person."""
+    rows = [dict(zip(TASK_COLUMNS, each, strict=True)) for each in tasks(case, folded)]
+    return {" ".join(filter(None, (row["case_id"], row["task"], row["person"]))): row for row in rows}
 
 
 def flat(state: State) -> dict[str, Any]:

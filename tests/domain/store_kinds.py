@@ -122,6 +122,8 @@ def a_life() -> House:
     an_account_is_opened(house)
     patrons_come_and_go(house)
     patrons_are_forgotten(house)
+    # whoever left and is back asks later than in the very moment of leaving
+    house.passes(seconds=1)
     requests_come_to_nothing(house)
     rights_come_and_go(house)
     people_go(house)

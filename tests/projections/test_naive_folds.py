@@ -91,7 +91,8 @@ def name(event: Event) -> str:
 
 
 def test_every_projection_is_looked_at_here_or_in_a_test_of_its_own() -> None:
-    assert {each.name for each in PROJECTIONS} - {each.name for each in KINDS} == {"standing"}
+    of_its_own = {"standing", "consents", "uses", "revocations"}
+    assert {each.name for each in PROJECTIONS} - {each.name for each in KINDS} == of_its_own
 
 
 def test_cases(life: Life) -> None:
