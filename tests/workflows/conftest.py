@@ -1,4 +1,4 @@
-"""A time-skipping Temporal server for all tests of workflows, and for each module a system that runs on it."""
+"""For each module of workflow tests a time-skipping Temporal server, and a system that runs on it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from tests.workflows.running import Running, ServersClock, at_work, skipping_tim
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One event loop for all, so that the servers are started once."""
+    """One event loop for all, so that a module's fixtures serve all of its tests."""
     for item in items:
         is_here = item.path.parent == Path(__file__).parent
         if is_here and isinstance(item, pytest.Function) and asyncio.iscoroutinefunction(item.obj):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """Not for all modules: a case that a test left open is woken whenever another test lets weeks pass."""
     async with skipping_time() as env:
         yield env
 
@@ -38,9 +39,10 @@ async def running(database: Database, time_skipping: WorkflowEnvironment) -> Asy
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def alone(server: EmbeddedPostgreSQL, time_skipping: WorkflowEnvironment) -> AsyncIterator[Running]:
-    """A system for one test alone, whose staff may come and go."""
+async def alone(server: EmbeddedPostgreSQL) -> AsyncIterator[Running]:
+    """A system and a server for one test alone, whose staff may come and go, and whose months may pass."""
     with fresh_database(server) as database:
-        office = Office(database, ServersClock(time_skipping, asyncio.get_running_loop()))
-        async with at_work(time_skipping.client, office, time_skipping) as running:
-            yield running
+        async with skipping_time() as env:
+            office = Office(database, ServersClock(env, asyncio.get_running_loop()))
+            async with at_work(env.client, office, env) as running:
+                yield running
