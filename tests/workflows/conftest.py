@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -46,3 +47,17 @@ async def alone(server: EmbeddedPostgreSQL) -> AsyncIterator[Running]:
             office = Office(database, ServersClock(env, asyncio.get_running_loop()))
             async with at_work(env.client, office, env) as running:
                 yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def in_service(server: EmbeddedPostgreSQL) -> AsyncIterator[Running]:
+    """As it runs in service, for a flood. What the process has loaded by now is nothing for the garbage collector to go
+    through again in the middle of a turn."""
+    gc.collect()
+    gc.freeze()
+    with fresh_database(server) as database:
+        async with skipping_time() as env:
+            office = Office(database, ServersClock(env, asyncio.get_running_loop()))
+            async with at_work(env.client, office, env, as_in_service=True) as running:
+                yield running
+    gc.unfreeze()

@@ -223,11 +223,13 @@ async def at_work(
     office: Office,
     env: WorkflowEnvironment | None = None,
     erasing: ErasureActivities | None = None,
+    *,
+    as_in_service: bool = False,
 ) -> AsyncIterator[Running]:
-    """The office founded, and a worker for it on this server."""
+    """The office founded, and a worker for it on this server: in the strict sandbox, or in that of the service."""
     await asyncio.to_thread(office.founded)
-    queue = f"test-{uuid4()}"
-    async with worker_of(client, office.ledger, queue, threads=4, runner=sandbox(), erasing=erasing):
+    queue, runner = f"test-{uuid4()}", None if as_in_service else sandbox()
+    async with worker_of(client, office.ledger, queue, threads=4, runner=runner, erasing=erasing):
         yield Running(client, office, queue, env)
     await asyncio.to_thread(office.close)
 

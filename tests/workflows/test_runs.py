@@ -52,7 +52,10 @@ async def test_a_command_sent_again_and_again_across_runs_is_done_once(running: 
     await case.replayed()
 
 
-async def test_twenty_thousand_junk_signals_do_not_keep_a_case_from_being_approved_and_opened(running: Running) -> None:
+async def test_twenty_thousand_junk_signals_do_not_keep_a_case_from_being_approved_and_opened(
+    in_service: Running,
+) -> None:
+    running = in_service
     case = await running.requested()
     case.handle = running.client.get_workflow_handle(case.case)
     junk = [each async for each in junk_for(case)]
