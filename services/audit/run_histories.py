@@ -13,12 +13,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
 from domain.facts import content_hash
+from workflows.erasure import DESTROY, LOOK
 from workflows.messages import LET_TIME_PASS, RECORD, Told
 from workflows.staff_change import CARRY_OUT
 
 MEDIA_TYPE = "application/gzip"
 LOCAL = "core_local_activity"
-ASK_THE_LEDGER = (RECORD, LET_TIME_PASS, CARRY_OUT)
+ASK_THE_LEDGER = (RECORD, LET_TIME_PASS, CARRY_OUT, LOOK, DESTROY)
 # how a run ends that did not end itself
 ENDED_FROM_OUTSIDE = ("terminated", "timed_out", "failed", "canceled")
 
