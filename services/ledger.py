@@ -272,13 +272,7 @@ class Ledger(Application[str]):
             held = self._cases.get(act.case)
             state = held.state if held else page.initial(act.case)
             library = Library(self._register, act.at, state.policy)
-            try:
-                facts, authority = page.decide(act, state, library)
-                refused = None
-            except Refused as error:
-                facts, authority, refused = (), None, error
-            if authority is None and act.person and library.in_force():
-                authority = library.standing(act.person)
+            facts, authority, refused = decided(page, act, state, library)
             policy = library.policy_version()
             return Judged(
                 attempt=attempt,
@@ -286,7 +280,7 @@ class Ledger(Application[str]):
                 stood_at=state.position,
                 facts=facts,
                 refused=refused,
-                authority=authority or Authority(),
+                authority=authority,
                 policy=policy,
                 reads=tuple(sorted(library.read)),
                 read_up_to=self._register.position,
@@ -616,6 +610,19 @@ def contiguous(position: int, recorded: Iterable[Recorded]) -> list[Recorded]:
 
 def on_the_hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def decided(
+    page: Page, act: Act, state: State, library: Library
+) -> tuple[tuple[Fact, ...], Authority, Refused | None]:
+    """What the policy says to it, and in which capacity it was asked: where a decision is made, and judged again."""
+    try:
+        (facts, authority), refused = page.decide(act, state, library), None
+    except Refused as error:
+        facts, authority, refused = (), None, error
+    if authority is None and act.person and library.in_force():
+        authority = library.standing(act.person)
+    return facts, authority or Authority(), refused
 
 
 def refusal_of(refused: Refused | None) -> Refusal | None:

@@ -22,7 +22,6 @@ from domain.facts import (
     Fact,
     Malformed,
     Recorded,
-    Refused,
     State,
 )
 from domain.library import Library, Register
@@ -30,7 +29,7 @@ from domain.pages import PAGES
 from services.audit.knowledge import Libraries, Streams
 from services.audit.known_differences import KnownDifference
 from services.audit.reading import every_event, shared_up_to, stream_up_to
-from services.ledger import Refusal, refusal_of, stem_of
+from services.ledger import Refusal, decided, refusal_of, stem_of
 
 SHOWN_MOST = 1_000
 
@@ -196,14 +195,8 @@ def judged(decision: Decision, state: State, register: Register) -> Judgement:
         correlation=envelope.correlation,
     )
     library = Library(register, act.at, state.policy)
-    try:
-        facts, authority = PAGES[stem_of(decision.case)].decide(act, state, library)
-        refused = None
-    except Refused as error:
-        facts, authority, refused = (), None, error
-    if authority is None and act.person and library.in_force():
-        authority = library.standing(act.person)
-    return Judgement(facts, refusal_of(refused), authority or Authority(), library.policy_version())
+    facts, authority, refused = decided(PAGES[stem_of(decision.case)], act, state, library)
+    return Judgement(facts, refusal_of(refused), authority, library.policy_version())
 
 
 def command_of(received: dict[str, Any]) -> Command:
