@@ -86,6 +86,7 @@ class Stage(StrEnum):
     REMOVING = auto()
     LETTER = auto()
     COMPLETED = auto()
+    TELLING = auto()
     DECLINED = auto()
 
 
@@ -118,6 +119,15 @@ class WhyNot(StrEnum):
     NOTHING_ON_RECORD = auto()
     NOT_THEIRS_TO_ASK = auto()
     REVOKED_BEFORE = auto()
+
+
+class How(StrEnum):
+    """How whoever asked was told that it is declined, where no mail reaches them."""
+
+    LETTER = auto()
+    TELEPHONE = auto()
+    DESK = auto()
+    NOT_REACHED = auto()
 
 
 class WhyImpossible(StrEnum):
@@ -193,6 +203,14 @@ class RecordImpossible(Command, kind="revocation.RecordImpossible"):
 
 class ConfirmLetter(Command, kind="revocation.ConfirmLetter"):
     """The letter went out by post."""
+
+
+class ConfirmTold(Command, kind="revocation.ConfirmTold"):
+    """Whoever asked knows now why it is declined; or they could not be reached, and why not."""
+
+    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
+    how: How
+    reason: Sealed | None = None
 
 
 # what happened
@@ -337,6 +355,13 @@ class RevocationCompleted(OfRequest, kind="revocation.RevocationCompleted"):
     pass
 
 
+class PersonTold(OfRequest, kind="revocation.PersonTold"):
+    clauses: ClassVar[tuple[str, ...]] = (PU_6, PR_15)
+    how: How
+    by: PersonId
+    reason: Sealed | None = None
+
+
 WHAT_THE_LETTER_SAYS = {
     WhyNot.NOT_IDENTIFIED: "It could not be made sure that the request is yours.",
     WhyNot.NOTHING_ON_RECORD: "Nothing was found that the library uses under a permission from you.",
@@ -373,6 +398,7 @@ class RevocationCase(State):
     consents: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
     accepted: bool = False
+    declined_by: str = ""
     removals: tuple[Removal, ...] = ()
     waiting: Wait | None = None
     requester: str = ""
@@ -442,7 +468,7 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
             declined = decline.becomes(
                 RevocationDeclined, **what_it_is_about(case), **letter_of(case), by=act.person
             )
-            return Decision((declined,), authority)
+            return Decision((declined, *telling_unless_mail_does(evolve(case, declined), library)), authority)
 
         case NoteUse() as note, Stage.REMOVING | Stage.LETTER:
             authority = only_staff(act, library)
@@ -471,6 +497,11 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
             authority = only_headquarters(act, library)
             return Decision((LetterWritten(by=act.person), RevocationCompleted()), authority)
 
+        case ConfirmTold() as told, Stage.TELLING:
+            authority = only_who_handles_it(act, case, library)
+            why_they_were_not_reached_is_said(told)
+            return Decision((told.becomes(PersonTold, by=act.person),), authority)
+
         case LetTimePass(), _:
             only_the_system(act)
             return Decision(what_time_brings(case, library))
@@ -495,6 +526,7 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
     Stage.ACCEPTANCE: (AcceptRevocation, CheckIdentity, DeclineRevocation),
     Stage.REMOVING: (ConfirmRemoval, RecordImpossible, NoteUse),
     Stage.LETTER: (ConfirmLetter, NoteUse),
+    Stage.TELLING: (ConfirmTold,),
 }
 
 
@@ -520,6 +552,16 @@ def only_headquarters(act: Act, library: Library) -> Authority:
     authority = only_staff(act, library)
     if not library.at_headquarters(act.person):
         raise NoAuthority(PR_12, "only headquarters answers a revocation", "let someone of headquarters do it")
+    return authority
+
+
+def only_who_handles_it(act: Act, case: RevocationCase, library: Library) -> Authority:
+    """Headquarters, or the branch where it was asked: there they are known, and may come again."""
+    authority = only_staff(act, library)
+    place = case.said.place
+    if library.place_of(act.person) != place and not library.at_headquarters(act.person):
+        because = f"only {place} and headquarters tell whoever asked"
+        raise NoAuthority((PR_12, PR_15), because, f"let someone of {place} do it")
     return authority
 
 
@@ -594,6 +636,12 @@ def one_that_is_open(use: str, case: RevocationCase) -> Removal:
     return found
 
 
+def why_they_were_not_reached_is_said(told: ConfirmTold) -> None:
+    if (told.how is How.NOT_REACHED) is not (told.reason is not None):
+        because = "they were told" if told.reason else "it is not said why they could not be reached"
+        raise Refused((PU_6, PR_15), because, "a reason where nobody was reached, and there alone")
+
+
 # what follows
 
 
@@ -665,8 +713,12 @@ def who_answers(library: Library) -> tuple[Role, tuple[str, ...]]:
 def ask_headquarters(to: str, library: Library) -> Asked:
     """Without an end: what a patron asks is not forgotten by silence."""
     role, persons = who_answers(library)
+    return a_task(role, persons, to, (PU_6, PR_12), library)
+
+
+def a_task(role: Role, persons: tuple[str, ...], to: str, clauses: tuple[str, ...], library: Library) -> Asked:
     return Asked(
-        rests_on=(PU_6, PR_12), role=role, place=library.headquarters, persons=persons, to=to, since=library.at,
+        rests_on=clauses, role=role, place=library.headquarters, persons=persons, to=to, since=library.at,
         due=without_expiry(due_moments(library.headquarters, library.at, library)),
         escalates_to=Role.EXECUTIVE_DIRECTOR,
     )  # fmt: skip
@@ -687,6 +739,35 @@ def when_all_is_gone(case: RevocationCase, library: Library) -> tuple[Fact, ...]
     if case.said.email is not None:
         return removed, RevocationCompleted()
     return removed, ask_headquarters("write the letter by post that all is removed", library)
+
+
+def telling_unless_mail_does(case: RevocationCase, library: Library) -> tuple[Asked, ...]:
+    """PR-15: whoever asked hears of it directly. Without an address whoever declined tells them, as they came."""
+    if case.said.email is not None:
+        return ()
+    role, persons = who_tells(case, library)
+    to = f"tell whoever asked {AS_THEY_CAME[how_they_came(case.said)]} why it is declined"
+    return (a_task(role, persons, to, (PU_6, PR_15), library),)
+
+
+def how_they_came(said: RevocationAsked) -> How:
+    if said.received is Received.LETTER:
+        return How.LETTER
+    return How.TELEPHONE if said.telephone is not None else How.DESK
+
+
+AS_THEY_CAME = {
+    How.LETTER: "by letter",
+    How.TELEPHONE: "by telephone",
+    How.DESK: "when they come or call",
+}
+
+
+def who_tells(case: RevocationCase, library: Library) -> tuple[Role, tuple[str, ...]]:
+    """Whoever declined it; once they are gone or elsewhere, whoever answers revocations."""
+    if library.at_headquarters(case.declined_by):
+        return Role(library.standing(case.declined_by).role), (case.declined_by,)
+    return who_answers(library)
 
 
 def what_time_brings(case: RevocationCase, library: Library) -> tuple[Fact, ...]:
@@ -733,7 +814,7 @@ def what_follows_from_outside(case: RevocationCase, library: Library) -> tuple[F
         return what_becomes_of_the_removals(case, library)
     if case.waiting is None:
         return ()
-    role, persons = who_answers(library)
+    role, persons = who_tells(case, library) if case.stage is Stage.TELLING else who_answers(library)
     return what_changed_around(case.waiting, role, persons, library)
 
 
@@ -782,6 +863,10 @@ def evolve(case: RevocationCase, fact: Fact) -> RevocationCase:
             return with_wait(case, use, lambda wait: evolve_wait(wait, fact) or wait)
         case RemovalMomentsReissued(use=use) | RemovalRerouted(use=use):
             return with_wait(case, use, lambda wait: evolve_wait(wait, fact) or wait)
+        case PersonTold():
+            return case.but(stage=Stage.DECLINED, waiting=None)
+        case Asked() if case.stage is Stage.DECLINED:
+            return case.but(stage=Stage.TELLING, waiting=evolve_wait(None, fact))
         case Asked():
             asked_at = case.asked_at or fact.since
             return case.but(waiting=evolve_wait(case.waiting, fact), asked_at=asked_at)
@@ -800,8 +885,8 @@ def after_revocation_fact(case: RevocationCase, fact: OfRevocation) -> Revocatio
             return case.but(stage=Stage.REMOVING, accepted=True, waiting=None, **about)
         case UsesRemoved():
             return case.but(stage=Stage.LETTER, waiting=None)
-        case RevocationDeclined():
-            return case.but(stage=Stage.DECLINED, waiting=None)
+        case RevocationDeclined(by=by):
+            return case.but(stage=Stage.DECLINED, waiting=None, declined_by=by)
         case _:
             return case
 

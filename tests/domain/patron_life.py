@@ -24,7 +24,9 @@ from domain.revocation import (
     CheckIdentity,
     ConfirmLetter,
     ConfirmRemoval,
+    ConfirmTold,
     DeclineRevocation,
+    How,
     NoteUse,
     Received,
     RecordImpossible,
@@ -153,6 +155,9 @@ def revocations_come_to_nothing(house: House) -> None:
     decline = DeclineRevocation(why=WhyNot.NOT_IDENTIFIED, reason=sealed("why"))
     house.does(decline, CLERK, revocation(2))
     house.reconsiders(consent(4))
+    asks(house, 3, 4, email=None)
+    house.does(decline, CLERK, revocation(3))
+    house.does(ConfirmTold(how=How.NOT_REACHED, reason=sealed("why")), CLERK, revocation(3))
 
 
 def a_minor_comes_of_age(house: House) -> None:

@@ -9,7 +9,9 @@ from domain.photo_permission import SetPictureAside
 from domain.revocation import (
     AcceptRevocation,
     ConfirmRemoval,
+    ConfirmTold,
     DeclineRevocation,
+    How,
     WhyNot,
 )
 from domain.uses import RecordUse
@@ -51,6 +53,8 @@ async def test_a_rejected_consent_and_a_declined_revocation_end_their_cases(runn
     consent = await patron.has_consent()
     declined = await patron.asks(consent.case)
     await declined.done(DeclineRevocation(why=WhyNot.NOT_IDENTIFIED, reason=patron.sealed()), CLERK)
+    await declined.until("telling")
+    await declined.done(ConfirmTold(how=How.TELEPHONE), CLERK)
     assert (await declined.ended())["stage"] == "declined"
     assert (await consent.known()).stage == "active"
     for case in (rejected, declined):
