@@ -35,7 +35,7 @@ RECOGNISED_LATER = [("recognise", 1, 2), ("erase", 3, 2), ("destroy", 0, 0)]
 ENDED_ELSEWHERE = [("revoke", 0, 1), ("end", 1, 0), ("look", 0, 0)]
 
 
-@settings(max_examples=80, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(orders)
 @example(ERASED_THEN_USED)
 @example([("picture_revoked", 1, 0), ("use", 1, 1)])
