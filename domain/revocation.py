@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 from pydantic import AwareDatetime, Field
 
@@ -656,11 +656,24 @@ def named_once(ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ids))
 
 
-def what_it_is_about(case: RevocationCase) -> dict[str, object]:
+class About(TypedDict):
+    patron: str
+    consents: tuple[str, ...]
+    pictures: tuple[str, ...]
+
+
+class LetterTo(TypedDict):
+    email: Sealed | None
+    sealed_in: str
+    case: str
+    asked_at: datetime | None
+
+
+def what_it_is_about(case: RevocationCase) -> About:
     return {"patron": case.patron or case.said.patron, "consents": case.consents, "pictures": case.pictures}
 
 
-def letter_of(case: RevocationCase) -> dict[str, object]:
+def letter_of(case: RevocationCase) -> LetterTo:
     said = case.said
     return {"email": said.email, "sealed_in": said.sealed_in, "case": case.case, "asked_at": case.asked_at}
 

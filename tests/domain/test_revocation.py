@@ -23,6 +23,7 @@ from domain.revocation import (
     How,
     NoteUse,
     PersonTold,
+    Received,
     RecordImpossible,
     RemovalAsked,
     RevocationDeclined,
@@ -92,7 +93,7 @@ def test_from_asking_to_the_letter(world: Patrons) -> None:
 
 
 def test_who_asks_need_know_nothing(world: Patrons) -> None:
-    ask = AskRevocation(patron=patron(77), received="web_form", place="durant", what=sealed())
+    ask = AskRevocation(patron=patron(77), received=Received.WEB_FORM, place="durant", what=sealed())
     assert names(world.by_patron(77, ask, revocation())) == ["RevocationAsked", "Asked"]
     with pytest.raises(NoAuthority, match="nobody asks this for someone else"):
         world.by_patron(78, ask, revocation(2))
