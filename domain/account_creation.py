@@ -20,7 +20,6 @@ from pydantic import Field
 from domain.clauses import PR_1, PR_2, PR_3, PR_4, PR_7, PR_18
 from domain.facts import (
     Act,
-    ActorKind,
     Authority,
     Command,
     Decision,
@@ -41,6 +40,7 @@ from domain.facts import (
 )
 from domain.in_force import AccountPutInService
 from domain.policy import Role, SetupTask
+from domain.steps import does_not_follow, in_words
 from domain.waiting import (
     Asked,
     LetTimePass,
@@ -52,6 +52,12 @@ from domain.waiting import (
     only_expiry,
     what_changed_around,
     what_is_due,
+)
+from domain.who_may import (
+    only_headquarters,
+    only_the_requester,
+    only_the_system,
+    who_asks,
 )
 
 if TYPE_CHECKING:
@@ -318,7 +324,7 @@ class AccountCase(State):
 def decide(act: Act, case: AccountCase, library: Library) -> Decision:
     match act.command, case.stage:
         case RequestAccount() as request, Stage.NOT_REQUESTED:
-            authority = only_an_active_employee(act, library)
+            authority = who_asks(act, PR_1, library)
             what_is_asked_for_is_possible(request, case, library)
             requested = request.becomes(AccountRequested, by=act.person, handle=written(request.handle))
             return Decision((requested, ask_for_review(requested.place, (act.person,), library)), authority)
@@ -326,7 +332,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
         case AmendRequest() as amended, (
             Stage.EXECUTIVE_REVIEW | Stage.CHANGES_ASKED | Stage.SET_UP | Stage.VERIFICATION
         ):
-            authority = only_the_requester(act, case, library, to="change the request")
+            authority = only_the_requester(act, case.requester, PR_1, library, to="change the request")
             what_is_asked_for_is_possible(amended, case, library)
             changed = amended.becomes(
                 RequestAmended,
@@ -358,7 +364,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
         case WithdrawRequest() as withdraw, (
             Stage.EXECUTIVE_REVIEW | Stage.CHANGES_ASKED | Stage.SET_UP | Stage.VERIFICATION
         ):
-            authority = only_the_requester(act, case, library, to="withdraw it")
+            authority = only_the_requester(act, case.requester, PR_1, library, to="withdraw it")
             return Decision((withdraw.becomes(RequestWithdrawn, account=case.account),), authority)
 
         case CompleteTask() as done, Stage.SET_UP | Stage.VERIFICATION:
@@ -369,7 +375,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             return Decision((completed, *ask_for_verification_after(task, case, library)), authority)
 
         case WaiveTask() as waived, Stage.SET_UP | Stage.VERIFICATION:
-            authority = only_headquarters(act, library, to="waive a set-up task")
+            authority = only_headquarters(act, PR_2, library, to="waive a set-up task")
             task = a_task_still_open(waived.task, case, library)
             only_where_the_policy_says_whenever_possible(task)
             not_done = waived.becomes(TaskWaived, by=act.person, clause=task.clause)
@@ -387,7 +393,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             return Decision((AdministrationConfirmed(administrator=act.person),), authority)
 
         case OpenAccount(), Stage.VERIFICATION:
-            authority = only_headquarters(act, library, to="put the account into service")
+            authority = only_headquarters(act, PR_2, library, to="put the account into service")
             every_one_of(
                 lambda: every_condition_is_met(case),
                 lambda: two_administrators_have_confirmed_one_a_coordinator(case, library),
@@ -397,11 +403,11 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             return Decision((as_opened(case, library),), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_1)
             return Decision(what_time_brings(case, act.at, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_1)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_REQUESTED:
@@ -411,7 +417,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             raise Refused(PR_1, f"the case has ended: {in_words(case.stage)}", "make a new request")
 
         case command, stage:
-            raise Refused(PR_1, f"{name_of(command)} does not follow {in_words(stage)}", one_of(what_follows(stage)))
+            raise does_not_follow(PR_1, command, stage, FOLLOWS, nothing="nothing: none is open")
 
 
 FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
@@ -430,33 +436,11 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
 }
 
 
-def what_follows(stage: Stage) -> tuple[str, ...]:
-    return tuple(each.__name__ for each in FOLLOWS.get(stage, ()))
-
-
 # who may
-
-
-def only_an_active_employee(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_1, f"{act.by.id} is not an active employee", "an active employee of the directory asks")
-    return library.standing(act.person)
 
 
 def only_who_decides(act: Act, case: AccountCase, library: Library) -> Authority:
     return library.authority_to_decide(act, PROCESS, case.asked_for.place, case.editors, PR_1)
-
-
-def only_the_requester(act: Act, case: AccountCase, library: Library, to: str) -> Authority:
-    if act.person != case.requester:
-        raise NoAuthority(PR_1, f"only the requester may {to}", f"let {case.requester} do it")
-    return only_an_active_employee(act, library)
-
-
-def only_headquarters(act: Act, library: Library, to: str) -> Authority:
-    if not library.at_headquarters(act.person):
-        raise NoAuthority(PR_2, f"only headquarters may {to}", "let someone of headquarters do it")
-    return library.standing(act.person)
 
 
 def only_headquarters_with_the_branch(act: Act, case: AccountCase, library: Library) -> Authority:
@@ -479,11 +463,6 @@ def only_a_proposed_administrator(act: Act, case: AccountCase, library: Library)
         )
     none_administers_a_friends_site((act.person,), library)
     return library.standing(act.person)
-
-
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_1, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
 
 
 # what must hold
@@ -846,14 +825,6 @@ def written(handle: str) -> str:
 def claim(platform: str, handle: str) -> str:
     """The key that one account alone may hold: platforms do not tell upper from lower case in handles."""
     return f"account:{platform}:{written(handle).casefold()}"
-
-
-def in_words(stage: Stage) -> str:
-    return stage.value.replace("_", " ")
-
-
-def name_of(command: Command) -> str:
-    return type(command).__name__
 
 
 def one_of(names: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ is enough. PU-3: nobody but the guardian speaks for a minor. The fields follow I
 
 from __future__ import annotations
 
-from calendar import monthrange
 from datetime import UTC, date, datetime, time
 from enum import StrEnum, auto
 from functools import reduce
@@ -49,9 +48,12 @@ from domain.patron_basis import (
     PersonOptedOut,
     Program,
     Standing,
+    StatusHash,
     Target,
+    a_place_of_the_library,
 )
 from domain.policy import Role
+from domain.steps import in_words
 from domain.waiting import (
     Asked,
     Due,
@@ -67,12 +69,16 @@ from domain.waiting import (
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import (
+    only_staff,
+    only_staff_who_handle_it,
+    only_the_system,
+)
 
 if TYPE_CHECKING:
     from domain.library import Library
 
 PROCESS = "consent"
-STATUS_HASH = r"^([0-9a-f]{64})?$"
 
 
 class Stage(StrEnum):
@@ -139,7 +145,7 @@ class RecordConsent(Command, kind="consent.RecordConsent"):
     given_at: AwareDatetime | None = None
     language: Line = "en"
     program: Program | None = None
-    status_sha256: str = Field(default="", pattern=STATUS_HASH)
+    status_sha256: StatusHash = ""
     name: Sealed | None = None
     guardian_name: Sealed | None = None
     email: Sealed | None = None
@@ -333,36 +339,36 @@ def decide(act: Act, case: ConsentCase, library: Library) -> Decision:
             return Decision((recorded, ask_to_look_at_it(recorded, library)), authority)
 
         case ConfirmConsent() as confirm, Stage.RECORDED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             it_can_be_confirmed(confirm, case)
             return Decision((as_active(case, library, act.person, confirm.shown, confirm.evidence),), authority)
 
         case ProveNotice() as proof, Stage.RECORDED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             a_proof_of_the_notice(proof, case, library)
             proven = proof.becomes(NoticeProven, consent=case.case, by=act.person)
             return Decision((proven, *active_once_proven_twice(proven, case, library)), authority)
 
         case OptOut() as opt_out, Stage.RECORDED | Stage.ACTIVE:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             on_the_day_of_the_program(opt_out, case, library)
             return Decision((opt_out.becomes(OptedOut, consent=case.case),), authority)
 
         case RejectConsent() as reject, Stage.RECORDED | Stage.RENEWAL_DUE:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             rejected = reject.becomes(ConsentRejected, consent=case.case, frees=case.consent.own_contents())
             return Decision((rejected,), authority)
 
         case RenewConsent() as renew, Stage.RENEWAL_DUE:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             return Decision((as_renewed(renew, case, act.person, library),), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_13)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_13)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_RECORDED:
@@ -391,7 +397,7 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
 def the_patron_or_staff(act: Act, record: RecordConsent, library: Library) -> Authority | None:
     """A patron speaks for themselves or as the guardian they say they are; staff record what came in writing."""
     if act.by.kind is not ActorKind.PATRON:
-        return only_staff(act, library)
+        return only_staff(act, PR_12, library)
     if act.by.id not in (record.patron, record.guardian):
         raise NoAuthority(PR_12, "nobody gives consent for someone else", "the patron's own, or the guardian's")
     if record.form is Form.EVENT_NOTICE:
@@ -399,32 +405,12 @@ def the_patron_or_staff(act: Act, record: RecordConsent, library: Library) -> Au
     return Authority()
 
 
-def only_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_12, f"{act.by.id} is not an active employee", "an active employee of the directory")
-    return library.standing(act.person)
-
-
-def only_staff_who_handle_it(act: Act, case: ConsentCase, library: Library) -> Authority:
-    """Headquarters, or the branch where the consent was given."""
-    authority = only_staff(act, library)
-    place = case.consent.place
-    if library.place_of(act.person) != place and not library.at_headquarters(act.person):
-        raise NoAuthority(PR_12, f"only {place} and headquarters handle this consent", f"let someone of {place} do it")
-    return authority
-
-
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_13, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
-
-
 # what must hold
 
 
 def what_is_recorded_can_be(record: RecordConsent, case: ConsentCase, library: Library) -> None:
     every_one_of(
-        lambda: a_place_of_the_library(record, library),
+        lambda: a_place_of_the_library(record.place, PR_13, library),
         lambda: someone_gave_it_unless_it_is_a_notice(record),
         lambda: a_minor_does_not_speak_for_themselves(record),
         lambda: when_a_minor_comes_of_age_is_known(record, library),
@@ -435,12 +421,6 @@ def what_is_recorded_can_be(record: RecordConsent, case: ConsentCase, library: L
         lambda: given_already(record, library),
         lambda: nobody_who_was_forgotten(record, library),
     )
-
-
-def a_place_of_the_library(record: RecordConsent, library: Library) -> None:
-    if record.place not in library.policy.places:
-        known = ", ".join(library.policy.places)
-        raise Refused(PR_13, f"the library has no place {record.place}", f"one of {known}")
 
 
 def someone_gave_it_unless_it_is_a_notice(record: RecordConsent) -> None:
@@ -600,7 +580,7 @@ def until_when(recorded: ConsentRecorded, library: Library) -> datetime | None:
     said = day_begins(recorded.until, library) if recorded.until else None
     if recorded.form not in (Form.ADULT, Form.GUARDIAN):
         return said
-    longest = months_after(library.at, library.policy.settings.consent_term_months.value, library)
+    longest = library.calendar.months_after(library.at, library.policy.settings.consent_term_months.value)
     return min(said, longest) if said else longest
 
 
@@ -609,20 +589,12 @@ def as_renewed(renew: RenewConsent, case: ConsentCase, by: str, library: Library
     form = Form.SUBMISSION if case.consent.form is Form.SUBMISSION else Form.ADULT
     return renew.becomes(
         ConsentRenewed, consent=case.case, form=form, since=library.at, by=by,
-        until=months_after(library.at, months, library),
+        until=library.calendar.months_after(library.at, months),
     )  # fmt: skip
 
 
 def day_begins(day: date, library: Library) -> datetime:
     return instant(day, time(0), library.calendar.zone).astimezone(UTC)
-
-
-def months_after(at: datetime, months: int, library: Library) -> datetime:
-    wall = library.calendar.local(at)
-    years, month = divmod(wall.month - 1 + months, 12)
-    year, month = wall.year + years, month + 1
-    day = min(wall.day, monthrange(year, month)[1])
-    return instant(wall.date().replace(year=year, month=month, day=day), wall.time(), library.calendar.zone)
 
 
 def ask_to_look_at_it(recorded: ConsentRecorded, library: Library) -> Asked:
@@ -768,10 +740,6 @@ HOW_IT_ENDED: dict[type[Fact], Stage] = {
     ConsentExpired: Stage.EXPIRED,
     ConsentRejected: Stage.REJECTED,
 }
-
-
-def in_words(name: StrEnum) -> str:
-    return name.value.replace("_", " ")
 
 
 CONSENT = Page(PROCESS, ConsentCase, decide, evolve, opens_with=(RecordConsent,))

@@ -17,7 +17,6 @@ from pydantic import AwareDatetime, Field
 from domain.clauses import PR_12
 from domain.facts import (
     Act,
-    ActorKind,
     Authority,
     Command,
     Decision,
@@ -35,6 +34,7 @@ from domain.facts import (
     content_hash,
 )
 from domain.in_force import PatronForgotten
+from domain.steps import in_words
 from domain.waiting import (
     Asked,
     LetTimePass,
@@ -46,12 +46,14 @@ from domain.waiting import (
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import only_staff, only_the_system
 
 if TYPE_CHECKING:
     from domain.library import Library
 
 PROCESS = "erasure"
 FIRST, SECOND = "erasure_first", "erasure_second"
+LOOKED_AT_BY_THE_SYSTEM = "what stands against an erasure is looked at by the system"
 
 
 class Stage(StrEnum):
@@ -256,18 +258,18 @@ class ErasureCase(State):
 def decide(act: Act, case: ErasureCase, library: Library) -> Decision:
     match act.command, case.stage:
         case AskErasure() as ask, Stage.NOT_ASKED:
-            authority = only_someone_of_the_staff(act, library)
+            authority = only_staff(act, PR_12, library, remedy="someone of the staff asks for the patron")
             not_erased_yet(ask.patron, library)
             not_asked_already(ask.patron, library)
             return Decision((ask.becomes(ErasureAsked, by=act.person),), authority)
 
         case ReportWhatStands() as report, Stage.LOOKING:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             held = what_stands_against_it(report.traces, case, library)
             return Decision((held,) if held else looked_at(report.traces, case, library))
 
         case ReportWhatStands() as report, Stage.AGREED:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             held = what_stands_against_it(report.traces, case, library)
             return Decision((held or DestructionBegun(patron=case.patron, by=case.agreed_by),))
 
@@ -297,15 +299,15 @@ def decide(act: Act, case: ErasureCase, library: Library) -> Decision:
             return Decision((ErasureWithdrawn(patron=case.patron, by=act.person),), authority)
 
         case RecordDestruction() as done, Stage.DESTROYING:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             return Decision((done.becomes(PatronErased, patron=case.patron, agreed_by=case.agreed_by),))
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_ASKED:
@@ -328,12 +330,6 @@ FOLLOWS = {
 # who may
 
 
-def only_someone_of_the_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_12, f"{act.by.id} is not an active employee", "someone of the staff asks for the patron")
-    return library.standing(act.person)
-
-
 def only_who_asked_or_headquarters(act: Act, case: ErasureCase, library: Library) -> Authority:
     if library.may_act(act.person) and (act.person == case.requester or library.at_headquarters(act.person)):
         return library.standing(act.person)
@@ -347,11 +343,6 @@ def only_who_decides(act: Act, which: str, case: ErasureCase, library: Library) 
 def parties(case: ErasureCase) -> tuple[str, ...]:
     """Whoever asked, and whoever agreed already: two different persons decide, and neither on their own request."""
     return (*case.editors, *case.agreed_by)
-
-
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_12, "what stands against an erasure is looked at by the system", "nothing: wait")
 
 
 # what must hold
@@ -506,10 +497,6 @@ def content_of(case: ErasureCase, cases: tuple[str, ...]) -> str:
 
 def claim(patron: str) -> str:
     return f"erasure:{patron}"
-
-
-def in_words(name: StrEnum) -> str:
-    return name.value.replace("_", " ")
 
 
 ERASURE = Page(PROCESS, ErasureCase, decide, evolve, opens_with=(AskErasure,))

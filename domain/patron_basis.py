@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum, auto
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AwareDatetime, StringConstraints
 
 from domain.clauses import PR_12, PR_13, PR_14, PU_6
-from domain.facts import Envelope, Fact, PatronId, Slug, Value
+from domain.facts import Envelope, Fact, PatronId, Refused, Slug, Value
+
+if TYPE_CHECKING:
+    from domain.library import Library
 
 UUID_FORM = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 PICTURES = "photo_permission"
@@ -31,6 +34,9 @@ Target = Annotated[
     str,
     StringConstraints(pattern=r"^(account:[a-z0-9_-]{1,40}:[^\s\x00-\x1f\x7f:]{1,100}|print:[a-z0-9][a-z0-9_-]{0,79})$"),
 ]
+
+# the hash of a secret with which a patron sees how what they said stands; empty where they have none
+StatusHash = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 
 
 class Form(StrEnum):
@@ -440,6 +446,15 @@ def content_after(content: Content, fact: OfContent) -> Content:
             return content.but(gone=True)
         case _:
             return content
+
+
+# where it came in
+
+
+def a_place_of_the_library(place: str, clause: str, library: Library) -> None:
+    if place not in library.policy.places:
+        known = ", ".join(library.policy.places)
+        raise Refused(clause, f"the library has no place {place}", f"one of {known}")
 
 
 # names

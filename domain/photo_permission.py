@@ -16,13 +16,10 @@ from pydantic import AwareDatetime, Field
 from domain.clauses import PR_12, PR_13, PR_14
 from domain.facts import (
     Act,
-    ActorKind,
-    Authority,
     Command,
     Decision,
     Evidence,
     Fact,
-    NoAuthority,
     Page,
     PatronId,
     PersonId,
@@ -44,8 +41,10 @@ from domain.patron_basis import (
     PersonSeen,
     PictureGone,
     PictureHeld,
+    a_place_of_the_library,
 )
 from domain.policy import Role
+from domain.steps import does_not_follow
 from domain.waiting import (
     Asked,
     Due,
@@ -57,6 +56,11 @@ from domain.waiting import (
     evolve_wait,
     what_changed_around,
     what_is_due,
+)
+from domain.who_may import (
+    only_staff,
+    only_staff_who_handle_it,
+    only_the_system,
 )
 
 if TYPE_CHECKING:
@@ -253,48 +257,48 @@ class PhotoCase(State):
 def decide(act: Act, case: PhotoCase, library: Library) -> Decision:
     match act.command, case.stage:
         case TakePictureIn() as take, Stage.NOT_TAKEN_IN:
-            authority = only_staff(act, library)
+            authority = only_staff(act, PR_14, library)
             what_is_taken_in_can_be(take, library)
             taken_in = as_taken_in(take, act)
             to = "add the picture, as the intake leaves it"
             return Decision((taken_in, ask_whoever_took_it(taken_in, to, library)), authority)
 
         case AddPicture() as add, Stage.AWAITING_PICTURE:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             no_larger_than_can_be_looked_at(add.taken, library)
             added = add.becomes(PictureAdded, picture=case.case)
             return Decision((added, *judged_anew(evolve(case, added), library)), authority)
 
         case IdentifyPerson(person=person), Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             each_person_once((*case.persons, person))
             seen = PersonIdentified(picture=case.case, person=plain(person), who=person.who)
             return Decision((seen, *judged_anew(evolve(case, seen), library)), authority)
 
         case GiveBasis() as give, Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             exactly_one_basis(give, case)
             the_basis_stands(give, case, library)
             given = give.becomes(PermissionGiven, picture=case.case)
             return Decision((given, *judged_anew(evolve(case, given), library)), authority)
 
         case TakeBasis() as take, Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             there_is_one_to_take(take, case)
             taken = take.becomes(PermissionTaken, picture=case.case)
             return Decision((taken, *judged_anew(evolve(case, taken), library)), authority)
 
         case SetPictureAside() as aside, Stage.AWAITING_PICTURE | Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             it_is_shown_nowhere(case, library)
             return Decision((aside.becomes(PictureSetAside, picture=case.case),), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_13)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_13)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_TAKEN_IN:
@@ -304,8 +308,7 @@ def decide(act: Act, case: PhotoCase, library: Library) -> Decision:
             raise Refused(PR_13, "the picture was set aside", "take it in anew")
 
         case command, stage:
-            follows = ", ".join(each.__name__ for each in FOLLOWS[stage])
-            raise Refused(PR_13, f"{type(command).__name__} does not follow {in_words(stage)}", f"one of {follows}")
+            raise does_not_follow(PR_13, command, stage, FOLLOWS)
 
 
 ONCE_IT_IS_THERE: tuple[type[Command], ...] = (IdentifyPerson, GiveBasis, TakeBasis, SetPictureAside)
@@ -320,42 +323,16 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
 # who may
 
 
-def only_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_14, f"{act.by.id} is not an active employee", "an active employee of the directory")
-    return library.standing(act.person)
-
-
-def only_staff_who_handle_it(act: Act, case: PhotoCase, library: Library) -> Authority:
-    """Headquarters, or the branch where the picture was taken."""
-    authority = only_staff(act, library)
-    place = case.held.place
-    if library.place_of(act.person) != place and not library.at_headquarters(act.person):
-        raise NoAuthority(PR_12, f"only {place} and headquarters handle this picture", f"let someone of {place} do it")
-    return authority
-
-
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_13, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
-
-
 # what must hold
 
 
 def what_is_taken_in_can_be(take: TakePictureIn, library: Library) -> None:
     every_one_of(
-        lambda: a_place_of_the_library(take, library),
+        lambda: a_place_of_the_library(take.place, PR_13, library),
         lambda: taken_by_one_of_the_staff(take, library),
         lambda: taken_already(take, library),
         lambda: each_person_once(take.persons),
     )
-
-
-def a_place_of_the_library(take: TakePictureIn, library: Library) -> None:
-    if take.place not in library.policy.places:
-        known = ", ".join(library.policy.places)
-        raise Refused(PR_13, f"the library has no place {take.place}", f"one of {known}")
 
 
 def taken_by_one_of_the_staff(take: TakePictureIn, library: Library) -> None:
@@ -533,10 +510,6 @@ def evolve(case: PhotoCase, fact: Fact) -> PhotoCase:
             return case.but(waiting=evolve_wait(case.waiting, fact))
         case _:
             return case
-
-
-def in_words(name: StrEnum) -> str:
-    return name.value.replace("_", " ")
 
 
 PHOTO_PERMISSION = Page(PROCESS, PhotoCase, decide, evolve, opens_with=(TakePictureIn,))

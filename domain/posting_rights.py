@@ -8,7 +8,6 @@ its holder changes branch, leaves, or comes to post by role.
 
 from __future__ import annotations
 
-from calendar import monthrange
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from functools import reduce
@@ -16,17 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from domain.calendar import instant
 from domain.clauses import PR_4, PR_5, PR_18
 from domain.facts import (
     Act,
-    ActorKind,
     Authority,
     Command,
     Decision,
     Fact,
     Line,
-    NoAuthority,
     Page,
     PersonId,
     Refused,
@@ -48,6 +44,7 @@ from domain.in_force import (
     account_id,
 )
 from domain.policy import Role
+from domain.steps import does_not_follow, in_words
 from domain.waiting import (
     Asked,
     Due,
@@ -61,6 +58,11 @@ from domain.waiting import (
     only_expiry,
     what_changed_around,
     what_is_due,
+)
+from domain.who_may import (
+    only_the_requester,
+    only_the_system,
+    who_asks,
 )
 
 if TYPE_CHECKING:
@@ -328,14 +330,14 @@ class RightsCase(State):
 def decide(act: Act, case: RightsCase, library: Library) -> Decision:
     match act.command, case.stage:
         case RequestRights() as request, Stage.NOT_REQUESTED:
-            authority = only_someone_of_the_staff(act, library)
+            authority = who_asks(act, PR_5, library)
             you_already_may_by_role(act.person, library)
             requested = request.becomes(RightsRequested, **as_requested(request, act.person, library))
             what_is_asked_for_is_possible(requested, case, library)
             return Decision((requested, ask_for_review(act.person, (act.person,), library)), authority)
 
         case AmendRequest() as amended, Stage.APPROVER_REVIEW | Stage.CHANGES_ASKED:
-            authority = only_the_requester(act, case, library, to="change the request")
+            authority = only_the_requester(act, case.requester, PR_5, library, to="change the request")
             changed = amended.becomes(
                 RequestAmended,
                 voided=case.content,
@@ -363,7 +365,7 @@ def decide(act: Act, case: RightsCase, library: Library) -> Decision:
             return Decision((refuse.becomes(RightsRefused, asked=case.asked_for.asking()),), authority)
 
         case WithdrawRequest() as withdraw, Stage.APPROVER_REVIEW | Stage.CHANGES_ASKED:
-            authority = only_the_requester(act, case, library, to="withdraw it")
+            authority = only_the_requester(act, case.requester, PR_5, library, to="withdraw it")
             return Decision((withdraw.becomes(RequestWithdrawn, asked=case.asked_for.asking()),), authority)
 
         case MeetCondition() as met, Stage.GRANTED | Stage.SUSPENDED:
@@ -385,11 +387,11 @@ def decide(act: Act, case: RightsCase, library: Library) -> Decision:
             return Decision((revoke.becomes(RightsRevoked, holder=case.requester),), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_5)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_5)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_REQUESTED:
@@ -399,8 +401,7 @@ def decide(act: Act, case: RightsCase, library: Library) -> Decision:
             raise Refused(PR_5, f"the case is over: {case.ended or in_words(case.stage)}", "make a new request")
 
         case command, stage:
-            follows = ", ".join(each.__name__ for each in FOLLOWS[stage])
-            raise Refused(PR_5, f"{type(command).__name__} does not follow {in_words(stage)}", f"one of {follows}")
+            raise does_not_follow(PR_5, command, stage, FOLLOWS)
 
 
 FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
@@ -414,21 +415,9 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
 # who may
 
 
-def only_someone_of_the_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_5, f"{act.by.id} is not an active employee", "an active employee of the directory asks")
-    return library.standing(act.person)
-
-
 def you_already_may_by_role(person: str, library: Library) -> None:
     if role := library.may_post_by_role(person):
         raise Refused(PR_4, f"you already may: the {in_words(role)} posts without asking", "nothing: post as you are")
-
-
-def only_the_requester(act: Act, case: RightsCase, library: Library, to: str) -> Authority:
-    if act.person != case.requester:
-        raise NoAuthority(PR_5, f"only the requester may {to}", f"let {case.requester} do it")
-    return only_someone_of_the_staff(act, library)
 
 
 def only_who_decides(act: Act, case: RightsCase, library: Library) -> Authority:
@@ -440,11 +429,6 @@ def who_is_asked(person: str, library: Library) -> tuple[str, str]:
     """PR-5: headquarters staff ask the director, others whoever runs the branch where they work now."""
     place = library.place_of(person)
     return (OF_HEADQUARTERS if place == library.headquarters else OF_A_BRANCH), place
-
-
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_5, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
 
 
 # what must hold
@@ -568,7 +552,7 @@ def as_granted(grant: GrantRights, case: RightsCase, library: Library) -> Rights
     asked_for, since = case.asked_for, library.at
     months = asked_for.months if grant.months is None else grant.months
     a_term_within_the_policys(months, library)
-    until = months_after(since, months, library)
+    until = library.calendar.months_after(since, months)
     return RightsGranted(
         holder=case.requester,
         accounts=named_once(grant.accounts) if grant.accounts else asked_for.accounts,
@@ -585,16 +569,6 @@ def as_granted(grant: GrantRights, case: RightsCase, library: Library) -> Rights
 
 def named_once(accounts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(account_id(each) for each in accounts))
-
-
-def months_after(at: datetime, months: int, library: Library) -> datetime:
-    """The same wall time so many months later, or on the month's last day where it has no such day."""
-    calendar = library.calendar
-    wall = calendar.local(at)
-    years, month = divmod(wall.month - 1 + months, 12)
-    year, month = wall.year + years, month + 1
-    day = min(wall.day, monthrange(year, month)[1])
-    return instant(wall.date().replace(year=year, month=month, day=day), wall.time(), calendar.zone)
 
 
 def renewal_opens(since: datetime, until: datetime, library: Library) -> datetime:
@@ -749,10 +723,6 @@ def with_request(case: RightsCase, fact: RequestFields) -> RightsCase:
 
 def hash_of(request: RequestFields) -> str:
     return content_hash(request.model_dump(mode="json", include={"accounts", "scope", "months", "purpose"}))
-
-
-def in_words(name: StrEnum) -> str:
-    return name.value.replace("_", " ")
 
 
 POSTING_RIGHTS = Page(PROCESS, RightsCase, decide, evolve, opens_with=(RequestRights,))

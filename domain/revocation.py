@@ -46,12 +46,15 @@ from domain.patron_basis import (
     RevocationDropped,
     RevocationInForce,
     RevocationNoted,
+    StatusHash,
     Target,
     Use,
     UseBegun,
     UseOver,
+    a_place_of_the_library,
 )
 from domain.policy import Role
+from domain.steps import does_not_follow, in_words
 from domain.telling import LetterToPatron
 from domain.waiting import (
     Asked,
@@ -71,12 +74,12 @@ from domain.waiting import (
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import only_staff, only_the_system
 
 if TYPE_CHECKING:
     from domain.library import Library
 
 PROCESS = "revocation"
-STATUS_HASH = r"^([0-9a-f]{64})?$"
 
 
 class Stage(StrEnum):
@@ -142,7 +145,7 @@ class AskRevocation(Command, kind="revocation.AskRevocation"):
     received: Received
     place: Slug
     as_guardian: bool = False
-    status_sha256: str = Field(default="", pattern=STATUS_HASH)
+    status_sha256: StatusHash = ""
     what: Sealed
     name: Sealed | None = None
     email: Sealed | None = None
@@ -421,12 +424,12 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
     match act.command, case.stage:
         case AskRevocation() as ask, Stage.NOT_ASKED:
             authority = the_patron_or_staff(act, ask, library)
-            a_place_of_the_library(ask, library)
+            a_place_of_the_library(ask.place, PU_6, library)
             asked = ask.becomes(RevocationAsked, sealed_in=act.id, by=act.by.id)
             return Decision((asked, ask_headquarters("make sure who asks, and for what", library)), authority)
 
         case CheckIdentity() as check, Stage.IDENTITY_CHECK | Stage.ACCEPTANCE:
-            authority = only_staff(act, library)
+            authority = only_staff(act, PR_12, library)
             what_is_asked_is_theirs(check, case, library)
             checked = as_checked(check, case, act.person)
             again = (dropped(case),) if case.stage is Stage.ACCEPTANCE else ()
@@ -445,7 +448,7 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
             return Decision((declined,), authority)
 
         case NoteUse() as note, Stage.REMOVING | Stage.LETTER:
-            authority = only_staff(act, library)
+            authority = only_staff(act, PR_12, library)
             it_is_about_that(note.used, case, library)
             use = UseFound(
                 use=act.id, used=note.used, target=note.target, since=library.at, bases=(), by=act.person,
@@ -472,11 +475,11 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
             return Decision((LetterWritten(by=act.person), RevocationCompleted()), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PU_6)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PU_6)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_ASKED:
@@ -486,8 +489,7 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
             raise Refused(PU_6, f"the case is {in_words(case.stage)}", "a new request")
 
         case command, stage:
-            follows = ", ".join(each.__name__ for each in FOLLOWS[stage])
-            raise Refused(PU_6, f"{type(command).__name__} does not follow {in_words(stage)}", f"one of {follows}")
+            raise does_not_follow(PU_6, command, stage, FOLLOWS)
 
 
 FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
@@ -507,17 +509,11 @@ def the_patron_or_staff(act: Act, ask: AskRevocation, library: Library) -> Autho
         if act.by.id != ask.patron:
             raise NoAuthority(PR_12, "nobody asks this for someone else", "the patron's own request, or a guardian's")
         return Authority()
-    return only_staff(act, library)
-
-
-def only_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_12, f"{act.by.id} is not an active employee", "an active employee of the directory")
-    return library.standing(act.person)
+    return only_staff(act, PR_12, library)
 
 
 def only_headquarters(act: Act, library: Library) -> Authority:
-    authority = only_staff(act, library)
+    authority = only_staff(act, PR_12, library)
     if not library.at_headquarters(act.person):
         raise NoAuthority(PR_12, "only headquarters answers a revocation", "let someone of headquarters do it")
     return authority
@@ -525,25 +521,14 @@ def only_headquarters(act: Act, library: Library) -> Authority:
 
 def only_who_takes_it_down(act: Act, removal: Removal, library: Library) -> Authority:
     """Those who were asked, and headquarters."""
-    authority = only_staff(act, library)
+    authority = only_staff(act, PR_12, library)
     if act.person not in removal.wait.persons and not library.at_headquarters(act.person):
         asked = ", ".join(removal.wait.persons) or "headquarters"
         raise NoAuthority((PU_6, PR_14), f"{act.person} does not administer {removal.target}", f"let {asked} do it")
     return authority
 
 
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PU_6, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
-
-
 # what must hold
-
-
-def a_place_of_the_library(ask: AskRevocation, library: Library) -> None:
-    if ask.place not in library.policy.places:
-        known = ", ".join(library.policy.places)
-        raise Refused(PU_6, f"the library has no place {ask.place}", f"one of {known}")
 
 
 def what_is_asked_is_theirs(check: CheckIdentity, case: RevocationCase, library: Library) -> None:
@@ -814,10 +799,6 @@ def ended(case: RevocationCase, use: str, how: str, why: WhyImpossible | None = 
 def with_wait(case: RevocationCase, use: str, after: Callable[[Wait], Wait]) -> RevocationCase:
     changed = tuple(each.but(wait=after(each.wait)) if each.use == use else each for each in case.removals)
     return case.but(removals=changed)
-
-
-def in_words(name: StrEnum) -> str:
-    return name.value.replace("_", " ")
 
 
 REVOCATION = Page(PROCESS, RevocationCase, decide, evolve, opens_with=(AskRevocation,))

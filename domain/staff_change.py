@@ -30,13 +30,10 @@ from domain.directory import (
 )
 from domain.facts import (
     Act,
-    ActorKind,
-    Authority,
     Command,
     Decision,
     Fact,
     Line,
-    NoAuthority,
     Page,
     PersonId,
     Refused,
@@ -45,6 +42,7 @@ from domain.facts import (
 )
 from domain.in_force import Account, SeatFilled, SeatVacated, account_id
 from domain.policy import Role
+from domain.steps import in_words
 from domain.telling import Telling
 from domain.waiting import (
     Asked,
@@ -59,6 +57,7 @@ from domain.waiting import (
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import only_headquarters, only_the_system
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -258,28 +257,28 @@ class StaffChangeCase(State):
 def decide(act: Act, case: StaffChangeCase, library: Library) -> Decision:
     match act.command, case.stage:
         case FollowStaffChange() as follow, Stage.NOT_BEGUN:
-            only_the_system(act)
+            only_the_follower(act)
             place = follow.from_place or library.place_of(follow.person)
             followed = follow.becomes(StaffChangeFollowed, place=place)
             return Decision((followed, *what_follows_here(follow, library)))
 
         case ReportStaffChange() as report, Stage.FOLLOWED:
-            only_the_system(act)
+            only_the_follower(act)
             return Decision((as_reported(report, case, library),))
 
         case SeatAdministrator() as seat, Stage.FOLLOWED | Stage.AHEAD | Stage.REMEDY:
-            authority = only_headquarters(act, library)
+            authority = only_headquarters(act, PR_7, library, to="seat an administrator")
             account = an_account_to_be_mended(seat, case, library)
             someone_who_counts(seat.person, library)
             seated = AdministratorSeated(account=account.id, administrator=seat.person, by=act.person)
             return Decision((seated, *mended_by(seat.person, account, library)), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_follower(act)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_follower(act)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.DONE:
@@ -292,15 +291,8 @@ def decide(act: Act, case: StaffChangeCase, library: Library) -> Decision:
 # who may, and for whom
 
 
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_4, "what HR records is followed by the system", "let HR record the change")
-
-
-def only_headquarters(act: Act, library: Library) -> Authority:
-    if not library.at_headquarters(act.person):
-        raise NoAuthority(PR_7, "only headquarters may seat an administrator", "let someone of headquarters do it")
-    return library.standing(act.person)
+def only_the_follower(act: Act) -> None:
+    only_the_system(act, PR_4, "what HR records is followed by the system", "let HR record the change")
 
 
 def an_account_to_be_mended(seat: SeatAdministrator, case: StaffChangeCase, library: Library) -> Account:
@@ -538,10 +530,6 @@ def after_a_remedy(case: StaffChangeCase) -> StaffChangeCase:
     if case.remedies:
         return case
     return case.but(waiting=None, stage=Stage.DONE if case.stage is Stage.REMEDY else case.stage)
-
-
-def in_words(stage: Stage) -> str:
-    return stage.value.replace("_", " ")
 
 
 STAFF_CHANGE = Page(
