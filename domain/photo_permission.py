@@ -9,39 +9,31 @@ from __future__ import annotations
 
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from pydantic import AwareDatetime, Field
+from typing import TYPE_CHECKING
 
 from domain.clauses import PR_12, PR_13, PR_14
-from domain.facts import (
-    Act,
-    Command,
-    Decision,
-    Evidence,
-    Fact,
-    Page,
-    PatronId,
-    PersonId,
-    Refused,
-    Sealed,
-    Slug,
-    State,
-    Value,
-    every_one_of,
-)
+from domain.facts import Act, Command, Decision, Fact, Page, Refused, State, every_one_of
 from domain.may_use import against_the_basis
-from domain.patron_basis import (
-    BasisGiven,
-    BasisTaken,
-    ConsentId,
-    Content,
-    Identifiable,
-    OfContent,
-    PersonSeen,
-    PictureGone,
-    PictureHeld,
-    a_place_of_the_library,
+from domain.patron_basis import Content, Identifiable, a_place_of_the_library
+from domain.photo_permission_messages import (
+    MOST_PERSONS,
+    AddPicture,
+    GiveBasis,
+    IdentifyPerson,
+    PermissionGiven,
+    PermissionTaken,
+    PersonIdentified,
+    PictureAdded,
+    PictureBlocked,
+    PictureCleared,
+    PictureNeverCame,
+    PicturePartlyUsable,
+    PictureSetAside,
+    PictureTakenIn,
+    SetPictureAside,
+    TakeBasis,
+    Taken,
+    TakePictureIn,
 )
 from domain.policy import Role
 from domain.steps import does_not_follow
@@ -57,19 +49,13 @@ from domain.waiting import (
     what_changed_around,
     what_is_due,
 )
-from domain.who_may import (
-    only_staff,
-    only_staff_who_handle_it,
-    only_the_system,
-)
+from domain.who_may import only_staff, only_staff_who_handle_it, only_the_system
 
 if TYPE_CHECKING:
     from domain.library import Library
 
 PROCESS = "photo_permission"
 A_MILLION = 1_000_000
-# the picture is sealed under the keys of all of them, and of its case
-MOST_PERSONS = 18
 
 
 class Stage(StrEnum):
@@ -83,135 +69,6 @@ class Stage(StrEnum):
 
 
 OVER = (Stage.SET_ASIDE, Stage.NEVER_CAME)
-
-
-class Person(Identifiable):
-    """`who`: how staff recognise them in the picture."""
-
-    who: Sealed
-
-
-class Taken(Value):
-    """What was read of the picture itself. `had_location`: it said where it was taken; that was left out."""
-
-    format: Literal["JPEG", "PNG", "WEBP"]
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    had_location: bool
-
-
-# what people ask for
-
-
-class TakePictureIn(Command, kind="photo_permission.TakePictureIn"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("persons.*.who", "note")
-    taken_at: AwareDatetime
-    taken_by: PersonId
-    place: Slug
-    program: Slug | None = None
-    persons: tuple[Person, ...] = Field(default=(), max_length=MOST_PERSONS)
-    note: Sealed | None = None
-
-    @classmethod
-    def patrons_concerned(cls, fields: dict[str, Any]) -> tuple[str, ...]:
-        return patrons_named(fields.get("persons"))
-
-
-def patrons_named(persons: object) -> tuple[str, ...]:
-    found = [each.get("patron") for each in persons if isinstance(each, dict)] if isinstance(persons, list) else []
-    return tuple(dict.fromkeys(each for each in found if isinstance(each, str)))
-
-
-class AddPicture(Command, kind="photo_permission.AddPicture"):
-    """The picture itself, as the intake left it: without what a camera writes beside it."""
-
-    evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=1)
-    taken: Taken
-
-
-class IdentifyPerson(Command, kind="photo_permission.IdentifyPerson"):
-    """Someone else can be recognised."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("person.who",)
-    person: Person
-
-    @classmethod
-    def patrons_concerned(cls, fields: dict[str, Any]) -> tuple[str, ...]:
-        return patrons_named([fields.get("person")])
-
-
-class GiveBasis(Command, kind="photo_permission.GiveBasis"):
-    patron: PatronId
-    consent: ConsentId
-
-
-class TakeBasis(Command, kind="photo_permission.TakeBasis"):
-    """The basis was given by mistake, or another one is to take its place."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    patron: PatronId
-    reason: Sealed
-
-
-class SetPictureAside(Command, kind="photo_permission.SetPictureAside"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    reason: Sealed
-
-
-# what happened
-
-
-class PictureTakenIn(PictureHeld, kind="photo_permission.PictureTakenIn"):
-    """Who is named here is named in the picture's own words in `named`."""
-
-    taken_by: PersonId
-    program: Slug | None
-    named: tuple[Person, ...]
-    by: PersonId
-    note: Sealed | None = None
-
-
-class PictureAdded(OfContent, kind="photo_permission.PictureAdded"):
-    evidence: tuple[Evidence, ...]
-    taken: Taken
-
-
-class PersonIdentified(PersonSeen, kind="photo_permission.PersonIdentified"):
-    who: Sealed
-
-
-class PermissionGiven(BasisGiven, kind="photo_permission.PermissionGiven"):
-    pass
-
-
-class PermissionTaken(BasisTaken, kind="photo_permission.PermissionTaken"):
-    reason: Sealed
-
-
-class Judged(OfContent):
-    """`without`: those whom nothing stands behind."""
-
-    without: tuple[PatronId, ...] = ()
-
-
-class PictureCleared(Judged, kind="photo_permission.PictureCleared"):
-    pass
-
-
-class PicturePartlyUsable(Judged, kind="photo_permission.PicturePartlyUsable"):
-    """Once those without a basis are made unrecognisable."""
-
-
-class PictureBlocked(Judged, kind="photo_permission.PictureBlocked"):
-    pass
-
-
-class PictureSetAside(PictureGone, kind="photo_permission.PictureSetAside"):
-    reason: Sealed
-
-
-class PictureNeverCame(PictureGone, kind="photo_permission.PictureNeverCame"):
-    pass
 
 
 class PhotoCase(State):
@@ -318,9 +175,6 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
     Stage.PARTLY: ONCE_IT_IS_THERE,
     Stage.CLEARED: ONCE_IT_IS_THERE,
 }
-
-
-# who may
 
 
 # what must hold
