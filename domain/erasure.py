@@ -10,30 +10,34 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
 from domain.clauses import PR_12
-from domain.facts import (
-    Act,
-    Authority,
-    Command,
-    Decision,
-    Fact,
-    Line,
-    NoAuthority,
-    Page,
-    PatronId,
-    PersonId,
-    Refused,
-    Sealed,
-    Sha256,
-    State,
-    Value,
-    content_hash,
+from domain.erasure_messages import (
+    AgreeToErase,
+    AskErasure,
+    DestructionBegun,
+    ErasureAgreed,
+    ErasureAsked,
+    ErasureExpired,
+    ErasureHeld,
+    ErasureRefused,
+    ErasureWithdrawn,
+    LookAgain,
+    LookedForAgain,
+    PatronErased,
+    RecordDestruction,
+    RefuseErasure,
+    ReportWhatStands,
+    Trace,
+    WhatStandsLookedAt,
+    WithdrawErasure,
+    claim,
 )
-from domain.in_force import PatronForgotten
+from domain.facts import Act, Authority, Decision, Fact, NoAuthority, Page, Refused, State, content_hash
+from domain.requests import ask_to_decide
 from domain.steps import in_words
 from domain.waiting import (
     Asked,
@@ -41,7 +45,6 @@ from domain.waiting import (
     Reconsider,
     Wait,
     WaitingFact,
-    due_moments,
     evolve_wait,
     what_changed_around,
     what_is_due,
@@ -72,148 +75,6 @@ class Stage(StrEnum):
 
 OVER = (Stage.ERASED, Stage.REFUSED, Stage.WITHDRAWN, Stage.EXPIRED)
 NO_WAY_BACK = (Stage.DESTROYING, *OVER)
-
-
-class AskedBy(StrEnum):
-    PATRON = auto()
-    GUARDIAN = auto()
-    LIBRARY = auto()
-
-
-class Trace(Value):
-    """A case in which something is sealed under the patron's key."""
-
-    case: Line
-    open: bool
-    account: str = Field(default="", max_length=200)
-    newest: AwareDatetime
-
-
-# what people and the system ask for
-
-
-class AskErasure(Command, kind="erasure.AskErasure"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    concerns: ClassVar[tuple[str, ...]] = ("patron",)
-    patron: PatronId
-    asked_by: AskedBy
-    reason: Sealed
-
-
-class ReportWhatStands(Command, kind="erasure.ReportWhatStands"):
-    """The system's own: where the log has something of this patron."""
-
-    traces: tuple[Trace, ...] = Field(default=(), max_length=100_000)
-
-
-class LookAgain(Command, kind="erasure.LookAgain"):
-    """Whoever asked, or headquarters: what stood against it may have ended."""
-
-
-class AgreeToErase(Command, kind="erasure.AgreeToErase"):
-    content: Sha256
-
-
-class RefuseErasure(Command, kind="erasure.RefuseErasure"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    content: Sha256
-    reason: Sealed
-
-
-class WithdrawErasure(Command, kind="erasure.WithdrawErasure"):
-    pass
-
-
-class RecordDestruction(Command, kind="erasure.RecordDestruction"):
-    """The system's own: the key is gone, and these are the key-encryption keys before and after."""
-
-    kek_before: Line
-    kek_after: Line
-    survivors: int = Field(ge=0)
-
-
-# what happened
-
-
-class OfErasure(Fact):
-    clauses: ClassVar[tuple[str, ...]] = (PR_12,)
-
-
-class ErasureAsked(OfErasure, kind="erasure.ErasureAsked"):
-    patron: PatronId
-    asked_by: AskedBy
-    reason: Sealed
-    by: PersonId
-
-    def claims(self) -> tuple[str, ...]:
-        return (claim(self.patron),)
-
-
-class WhatStandsLookedAt(OfErasure, kind="erasure.WhatStandsLookedAt"):
-    """Nothing stands against it; it would reach into these cases."""
-
-    cases: tuple[str, ...]
-    accounts: tuple[str, ...]
-
-
-class ErasureHeld(OfErasure, kind="erasure.ErasureHeld"):
-    """What stands against it: legal holds, open cases, or a term until which the record is kept."""
-
-    cases: tuple[str, ...]
-    accounts: tuple[str, ...]
-    holds: tuple[str, ...]
-    open_cases: tuple[str, ...]
-    kept_until: AwareDatetime | None
-
-
-class LookedForAgain(OfErasure, kind="erasure.LookedForAgain"):
-    pass
-
-
-class ErasureAgreed(OfErasure, kind="erasure.ErasureAgreed"):
-    by: PersonId
-    nth: int
-    content: Sha256
-
-
-class CameToNothing(OfErasure):
-    patron: PatronId
-
-    def releases(self) -> tuple[str, ...]:
-        return (claim(self.patron),)
-
-
-class ErasureRefused(CameToNothing, kind="erasure.ErasureRefused"):
-    reason: Sealed
-    by: PersonId
-
-
-class ErasureWithdrawn(CameToNothing, kind="erasure.ErasureWithdrawn"):
-    by: PersonId
-
-
-class ErasureExpired(CameToNothing, kind="erasure.ErasureExpired"):
-    pass
-
-
-class DestructionBegun(OfErasure, kind="erasure.DestructionBegun"):
-    """From here on there is no way back."""
-
-    patron: PatronId
-    by: tuple[PersonId, ...]
-
-
-class PatronErased(PatronForgotten, kind="erasure.PatronErased"):
-    """The proof: the patron's wrapping key is left out where all others were wrapped anew, and the key-encryption key
-    that had wrapped it is written over. `kek_after` is the one of that moment."""
-
-    kek_before: Line
-    kek_after: Line
-    survivors: int
-    agreed_by: tuple[PersonId, ...]
-
-    def releases(self) -> tuple[str, ...]:
-        return (claim(self.patron),)
 
 
 class ErasureCase(State):
@@ -281,7 +142,7 @@ def decide(act: Act, case: ErasureCase, library: Library) -> Decision:
             decided_on_what_stands(content, case)
             no_hold_stands(case, library)
             agreed = ErasureAgreed(by=act.person, nth=1, content=content)
-            return Decision((agreed, ask_to_decide(SECOND, (*parties(case), act.person), library)), authority)
+            return Decision((agreed, ask_them(SECOND, (*parties(case), act.person), library)), authority)
 
         case AgreeToErase(content=content), Stage.SECOND_DECISION:
             authority = only_who_decides(act, SECOND, case, library)
@@ -402,22 +263,11 @@ def kept_until_then(traces: tuple[Trace, ...], library: Library) -> datetime | N
 
 def looked_at(traces: tuple[Trace, ...], case: ErasureCase, library: Library) -> tuple[Fact, ...]:
     cases, accounts = reached(traces)
-    return WhatStandsLookedAt(cases=cases, accounts=accounts), ask_to_decide(FIRST, parties(case), library)
+    return WhatStandsLookedAt(cases=cases, accounts=accounts), ask_them(FIRST, parties(case), library)
 
 
-def ask_to_decide(which: str, not_these: tuple[str, ...], library: Library) -> Asked:
-    role, _, persons = library.who_decides(which, "", not_these)
-    rule = library.decides(which)
-    return Asked(
-        rests_on=(PR_12,),
-        role=role,
-        place=library.headquarters,
-        persons=persons,
-        to="decide on erasing a patron",
-        since=library.at,
-        due=due_moments(library.headquarters, library.at, library),
-        escalates_to=rule.stands_in if role is rule.by else None,
-    )
+def ask_them(which: str, not_these: tuple[str, ...], library: Library) -> Asked:
+    return ask_to_decide(which, "", not_these, "decide on erasing a patron", PR_12, library)
 
 
 def what_time_brings(case: ErasureCase, library: Library) -> tuple[Fact, ...]:
@@ -493,10 +343,6 @@ def content_of(case: ErasureCase, cases: tuple[str, ...]) -> str:
     """Bound to what would be reached: an agreement to forget more than was read is none."""
     asked = case.request.model_dump(mode="json") if case.request else {}
     return content_hash({"asked": asked, "cases": sorted(cases)})
-
-
-def claim(patron: str) -> str:
-    return f"erasure:{patron}"
 
 
 ERASURE = Page(PROCESS, ErasureCase, decide, evolve, opens_with=(AskErasure,))

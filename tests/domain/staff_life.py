@@ -23,20 +23,20 @@ from domain.hr_feed import (
     stream_of_resource,
 )
 from domain.policy_adoption import AdoptPolicy
-from domain.posting_rights import (
+from domain.posting_rights import RightsCase
+from domain.posting_rights_messages import (
     AmendRequest,
     AskForChanges,
-    Condition,
     GrantRights,
     MeetCondition,
     RefuseRights,
     ReinstateRights,
     RequestRights,
     RevokeRights,
-    RightsCase,
     SuspendRights,
     WithdrawRequest,
 )
+from domain.requests import Condition
 from domain.staff_change import FollowStaffChange, ReportStaffChange, SeatAdministrator, change_of
 from domain.webhooks import EndSubscription, ForgetOldSecret, RotateSecret, Subscribe
 from tests.domain.house import (

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from domain.posting_rights import (
-    Condition,
+from domain.posting_rights_messages import (
     GrantRights,
     MeetCondition,
     ReinstateRights,
@@ -14,6 +13,7 @@ from domain.posting_rights import (
     RevokeRights,
     SuspendRights,
 )
+from domain.requests import Condition
 from domain.staff_change import SeatAdministrator
 from services.staff import StaffActivities, rows_of
 from services.staff_follower import CHANGES, follow

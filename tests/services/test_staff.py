@@ -16,7 +16,7 @@ from domain.founding import FoundSystem
 from domain.opening_hours import AdoptCalendar
 from domain.policy import parse_policy
 from domain.policy_adoption import AdoptPolicy
-from domain.posting_rights import RequestRights
+from domain.posting_rights_messages import RequestRights
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.hr.csv_feed import read_feed
 from services.ledger import SYSTEM, Sender, operator
