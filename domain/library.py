@@ -18,7 +18,8 @@ from domain.clauses import PR_19
 from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson, Person, PersonLeft, PersonRolesChanged
 from domain.facts import Act, Authority, Envelope, Fact, NoAuthority, Refused
-from domain.hr_feed import STAFF_FILE, HrRegister
+from domain.hr_feed_messages import STAFF_FILE
+from domain.hr_register import HrRegister
 from domain.in_force import Account, InForce, Right, account_scope, forgotten_scope, rights_scope
 from domain.legal_hold import SCOPE as LEGAL_HOLDS
 from domain.legal_hold import HoldPlaced, HoldReleased

@@ -10,19 +10,18 @@ from uuid import uuid4
 
 from domain.directory import OfPerson
 from domain.facts import Command, Fact, Malformed
-from domain.hr_feed import (
+from domain.hr_feed import remedies
+from domain.hr_feed_messages import (
     STAFF_FILE,
     SYSTEM_NAME,
     AssignPeople,
-    HrRegister,
     RegisterHrSystem,
     RevokeHrToken,
-    StoredResource,
     TakeSnapshot,
-    may_be_a_person_id,
-    remedies,
     stream_of,
 )
+from domain.hr_register import HrRegister, StoredResource
+from domain.hr_users import may_be_a_person_id
 from domain.library import Library
 from services.activities import as_answer
 from services.founding import operator_name

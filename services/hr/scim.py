@@ -55,19 +55,18 @@ from scim2_server.utils import load_default_resource_types, load_default_schemas
 from starlette.types import Receive, Scope, Send
 
 from domain.facts import Actor, ActorKind, Channel, Command, Sealed
-from domain.hr_feed import (
-    ANOTHER_HOLDS,
+from domain.hr_feed import ANOTHER_HOLDS
+from domain.hr_feed_messages import (
     DeleteGroup,
     DeleteUser,
     GroupStored,
-    HrRegister,
     Said,
-    StoredResource,
     StoreGroup,
     StoreUser,
     UserStored,
     stream_of_resource,
 )
+from domain.hr_register import HrRegister, StoredResource
 from services.hr.normaliser import ENTERPRISE, normalised
 from services.ledger import Answer, Ledger, Refusal, Sender
 from services.seal import CannotOpen, Seal

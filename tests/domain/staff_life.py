@@ -8,7 +8,7 @@ from typing import Any
 from domain.delegation import Delegate
 from domain.directory import OfPerson
 from domain.facts import Actor, ActorKind, Fact
-from domain.hr_feed import (
+from domain.hr_feed_messages import (
     AssignPeople,
     DeleteGroup,
     DeleteUser,
