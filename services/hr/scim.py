@@ -239,7 +239,7 @@ class LedgerStorage(AsyncScimStorage):
     def __init__(self, system: str, ledger: Ledger, seal: Seal, provider: ScimProvider) -> None:
         self.system, self._ledger, self._seal = system, ledger, seal
         self._mirror, self._lock, self._read_to = Mirror(provider), RLock(), 0
-        self._sender = Sender(Actor(kind=ActorKind.HR_SYSTEM, id=system), METHOD, Channel.HR_FEED, None)
+        self._sender = as_system(system)
 
     # -- reading
 
@@ -555,6 +555,10 @@ class ScimDoor:
 
     def _made(self, system: str) -> Tenant:
         return Tenant(LedgerStorage(system, self._ledger(), self._seal(), self.provider), self.provider)
+
+
+def as_system(system: str) -> Sender:
+    return Sender(Actor(kind=ActorKind.HR_SYSTEM, id=system), METHOD, Channel.HR_FEED, None)
 
 
 def hash_of_token(token: str) -> str:
