@@ -58,7 +58,8 @@ from domain.facts import (
     State,
     Value,
 )
-from domain.patron_basis import Consent, ConsentOver, ConsentStands, Form
+from domain.patron_basis import ConsentOver, ConsentStands, Form
+from domain.patron_register import Consent
 from domain.policy import Role
 from domain.steps import in_words
 from domain.waiting import (

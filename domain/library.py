@@ -24,7 +24,8 @@ from domain.in_force import Account, InForce, Right, account_scope, forgotten_sc
 from domain.legal_hold import SCOPE as LEGAL_HOLDS
 from domain.legal_hold import HoldPlaced, HoldReleased
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
-from domain.patron_basis import Consent, Content, PatronBasis, Use, consent_scope, content_scope, patron_scope
+from domain.patron_basis import consent_scope, content_scope, patron_scope
+from domain.patron_register import Consent, Content, PatronBasis, Use
 from domain.policy import DECIDES_CAME_LATER, Decides, Policy, Role, policy_on_record
 from domain.policy_adoption import PolicyAdopted
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from domain.clauses import PR_12, PR_13, PR_14
 from domain.facts import Act, Command, Decision, Fact, Page, Refused, State, every_one_of
 from domain.may_use import against_the_basis
-from domain.patron_basis import Content, Identifiable, a_place_of_the_library
+from domain.patron_basis import Identifiable, a_place_of_the_library
+from domain.patron_register import Content
 from domain.photo_permission_messages import (
     MOST_PERSONS,
     AddPicture,

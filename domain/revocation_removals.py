@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from domain.clauses import PR_12, PR_14, PU_6
 from domain.facts import Act, Authority, Fact, NoAuthority, Refused, Value
-from domain.patron_basis import PRINT, Use
+from domain.patron_basis import PRINT
+from domain.patron_register import Use
 from domain.policy import Role
 from domain.revocation_messages import (
     RemovalAsked,

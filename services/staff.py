@@ -34,16 +34,8 @@ from domain.in_force import RightsEnded
 from domain.library import Library
 from domain.pages import PAGES
 from domain.requests import TakenBack
-from domain.staff_change import (
-    Consequence,
-    ReportStaffChange,
-    StaffChangeCase,
-    StaffChangeReported,
-    Stage,
-    credentials_known_to,
-    day_after,
-    seats_of,
-)
+from domain.staff_change import StaffChangeCase, Stage, credentials_known_to, day_after, seats_of
+from domain.staff_change_messages import Consequence, ReportStaffChange, StaffChangeReported
 from domain.waiting import LetTimePass, Reconsider, TaskRerouted
 from services.activities import as_fact_of_case
 from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from

@@ -37,7 +37,8 @@ from domain.posting_rights_messages import (
     WithdrawRequest,
 )
 from domain.requests import Condition
-from domain.staff_change import FollowStaffChange, ReportStaffChange, SeatAdministrator, change_of
+from domain.staff_change import change_of
+from domain.staff_change_messages import FollowStaffChange, ReportStaffChange, SeatAdministrator
 from domain.webhooks import EndSubscription, ForgetOldSecret, RotateSecret, Subscribe
 from tests.domain.house import (
     CLERK,

@@ -50,7 +50,8 @@ from domain.hr_feed_messages import (
 from domain.hr_users import stable_id
 from domain.policy import PolicyError, parse_policy, policy_hash
 from domain.policy_adoption import PolicyAdopted
-from domain.staff_change import Change, change_of
+from domain.staff_change import change_of
+from domain.staff_change_messages import Change
 from tests.domain.world import MONDAY, World, sealed, the_staff
 from tests.system import POLICY
 

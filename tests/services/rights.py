@@ -14,7 +14,7 @@ from domain.posting_rights_messages import (
     SuspendRights,
 )
 from domain.requests import Condition
-from domain.staff_change import SeatAdministrator
+from domain.staff_change_messages import SeatAdministrator
 from services.staff import StaffActivities, rows_of
 from services.staff_follower import CHANGES, follow
 from tests.projections.history import Life

@@ -179,7 +179,7 @@ def test_nobody_but_the_system_follows_a_change(life: Life) -> None:
     _, recorded = life.office.ledger.read_on(case)
     assert recorded[0].envelope.actor.id == SYSTEM.actor.id
     stranger = Sender(Actor(kind=ActorKind.PERSON, id="p-ed"), "a test", Channel.API, None)
-    from domain.staff_change import ReportStaffChange
+    from domain.staff_change_messages import ReportStaffChange
 
     answer = life.office.ledger.submit_own(ReportStaffChange(), case, stranger, str(uuid4()))
     assert answer.refusal is not None
