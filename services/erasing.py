@@ -4,7 +4,7 @@ their key. Each is safe to repeat: it is recorded by the stage that it ends, and
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, cast
 from uuid import uuid5
@@ -16,7 +16,7 @@ from temporalio import activity
 from domain.attempts import SUFFIX
 from domain.erasure import PROCESS, ErasureCase, Stage
 from domain.erasure_messages import RecordDestruction, ReportWhatStands, Trace
-from domain.facts import Command, patron_key
+from domain.facts import Command, Recorded, State, case_key, patron_key
 from domain.openings import BESIDE
 from domain.pages import CASE_PROCESSES
 from services.activities import as_fact_of_case, this_run
@@ -51,7 +51,7 @@ class ErasureActivities:
     def destroy(self, ask: Ask) -> Told:
         state = self._state(ask.case)
         if state.stage is Stage.DESTROYING:
-            done = destroy(self._keeper_url, self._file, [patron_key(state.patron)])
+            done = destroy(self._keeper_url, self._file, self._keys_of(state.patron))
             proof = RecordDestruction(kek_before=done.before, kek_after=done.after, survivors=done.survivors)
             self._submit(state, "destroyed", proof)
         return self._told(ask)
@@ -79,6 +79,9 @@ class ErasureActivities:
         self._ledger.state(ask.case)
         return Told(facts=[as_fact_of_case(each) for each in self._ledger.facts_after(ask.case, ask.after)])
 
+    def _keys_of(self, patron: str) -> list[str]:
+        return keys_of(patron, (self._ledger.read_on(each.case) for each in self._traces(patron)))
+
     def _traces(self, patron: str) -> Iterator[Trace]:
         """Everywhere but in the erasures themselves."""
         with self._ledger.recorder.datastore.get_connection() as conn:
@@ -93,3 +96,27 @@ class ErasureActivities:
             open_ = stem_of(case) in CASE_PROCESSES and not getattr(state, "closed", lambda: True)()
             account = cast(Any, state).search().get("Account", "") if hasattr(state, "search") else ""
             yield Trace(case=case, open=open_, account=account, newest=at)
+
+
+def keys_of(patron: str, cases: Iterable[tuple[State, Iterable[Recorded]]]) -> list[str]:
+    """What is destroyed with a patron: their own key, and the key of each case that is about them as a whole though
+    something in it was sealed before that was known. A picture in which someone was recognised later is one."""
+    own = patron_key(patron)
+    found = [own]
+    for state, recorded in cases:
+        concerned: tuple[str, ...] = getattr(state, "concerned", tuple)()
+        if patron in concerned and any(own not in under for each in recorded for under in seals(each.envelope.fact)):
+            found.append(case_key(state.case))
+    return found
+
+
+def seals(value: object) -> Iterator[Collection[str]]:
+    """The names of the keys of everything sealed in this value: texts and files."""
+    if isinstance(value, dict):
+        if "wrapped" in value and "under" in value:
+            yield value["under"]
+        for each in value.values():
+            yield from seals(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from seals(each)
