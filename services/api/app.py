@@ -110,7 +110,10 @@ def add_errors(app: FastAPI) -> None:
 def add_size_limit(app: FastAPI) -> None:
     @app.middleware("http")
     async def no_larger(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        most = most_bytes(request.url.path)
+        is_a_file = request.url.path.endswith("/evidence") or request.url.path.startswith(PICTURES)
+        most = LARGEST_FILE_BYTES if is_a_file else LARGEST_BODY_BYTES
+        if request.url.path == HR_FILES:
+            most = LARGEST_FEED_BYTES
         size = request.headers.get("content-length")
         if request.url.path.startswith(SCIM):  # says in its own words what is too large
             return await go_on(request)
@@ -123,13 +126,6 @@ def add_size_limit(app: FastAPI) -> None:
                 remedy=f"at most {most} bytes",
             )
         return await go_on(request)
-
-
-def most_bytes(path: str) -> int:
-    if path == HR_FILES:
-        return LARGEST_FEED_BYTES
-    is_a_file = path.endswith("/evidence") or path.startswith(PICTURES)
-    return LARGEST_FILE_BYTES if is_a_file else LARGEST_BODY_BYTES
 
 
 async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Caller:
