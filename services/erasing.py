@@ -18,7 +18,8 @@ from psycopg_pool import PoolTimeout
 from temporalio import activity
 
 from domain.attempts import SUFFIX
-from domain.erasure import PROCESS, ErasureCase, RecordDestruction, ReportWhatStands, Stage, Trace
+from domain.erasure import PROCESS, ErasureCase, Stage
+from domain.erasure_messages import RecordDestruction, ReportWhatStands, Trace
 from domain.facts import Command, Recorded, Refused, State, case_key, patron_key
 from domain.openings import BESIDE
 from domain.pages import CASE_PROCESSES

@@ -15,9 +15,10 @@ from domain.facts import Fact, Malformed, Refused
 from domain.legal_hold import Over
 from domain.may_use import MayUse
 from domain.pages import PAGES
-from domain.photo_permission import IdentifyPerson, Person, SetPictureAside, TakeBasis
-from domain.revocation import BEFORE_ACCEPTANCE, ConfirmRemoval, DeclineRevocation, WhyNot
+from domain.photo_permission_messages import IdentifyPerson, Person, SetPictureAside, TakeBasis
+from domain.revocation import BEFORE_ACCEPTANCE
 from domain.revocation import Stage as RevocationStage
+from domain.revocation_messages import ConfirmRemoval, DeclineRevocation, WhyNot
 from domain.uses import EndUse
 from tests.domain.entrusted import ERASURE, Entrusted
 from tests.domain.patrons import (

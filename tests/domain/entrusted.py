@@ -8,15 +8,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from domain.erasure import (
+from domain.erasure import ErasureCase, Stage
+from domain.erasure_messages import (
     AgreeToErase,
     AskedBy,
     AskErasure,
-    ErasureCase,
     RecordDestruction,
     RefuseErasure,
     ReportWhatStands,
-    Stage,
     Trace,
 )
 from domain.facts import Actor, ActorKind, Command, Evidence, Fact, patrons_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from domain.consent import (
+from domain.consent_messages import (
     ConfirmConsent,
     Obtained,
     OptOut,
@@ -19,7 +19,7 @@ from domain.consent import (
 from domain.facts import Fact
 from domain.opening_hours import CloseBranch
 from domain.patron_basis import Form, Program
-from domain.photo_permission import (
+from domain.photo_permission_messages import (
     AddPicture,
     GiveBasis,
     IdentifyPerson,
@@ -28,7 +28,7 @@ from domain.photo_permission import (
     TakeBasis,
     TakePictureIn,
 )
-from domain.revocation import (
+from domain.revocation_messages import (
     AcceptRevocation,
     AskRevocation,
     Checked,

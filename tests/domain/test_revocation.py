@@ -9,9 +9,10 @@ import pytest
 from domain.facts import NoAuthority, Refused
 from domain.may_use import may_use
 from domain.pages import PAGES
-from domain.photo_permission import Person, TakeBasis
+from domain.photo_permission_messages import Person, TakeBasis
 from domain.policy import Role
-from domain.revocation import (
+from domain.revocation import Stage
+from domain.revocation_messages import (
     AcceptRevocation,
     AskRevocation,
     Checked,
@@ -27,7 +28,6 @@ from domain.revocation import (
     RecordImpossible,
     RemovalAsked,
     RevocationDeclined,
-    Stage,
     UsesRemoved,
     WhyImpossible,
     WhyNot,

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from domain.facts import Malformed, patron_key
-from domain.revocation import AskRevocation, Received
+from domain.revocation_messages import AskRevocation, Received
 from services.erasing import IndexSweeper
 from services.patrons import PatronIndex, normalised
 from services.seal import KeyEncryptionKey, KeyStore

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
-from domain.account_creation import WithdrawRequest
-from domain.erasure import AgreeToErase, AskedBy, AskErasure, LookAgain, RefuseErasure, WithdrawErasure
+from domain.account_creation_messages import WithdrawRequest
+from domain.erasure_messages import AgreeToErase, AskedBy, AskErasure, LookAgain, RefuseErasure, WithdrawErasure
 from domain.facts import Sealed, patron_key
 from domain.legal_hold import HoldPlaced, Over, PlaceHold, ReleaseHold
 from services.erasing import ErasureActivities

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from domain.posting_rights import ReinstateRights, RevokeRights, SuspendRights
-from domain.staff_change import SeatAdministrator
+from domain.posting_rights_messages import ReinstateRights, RevokeRights, SuspendRights
+from domain.staff_change_messages import SeatAdministrator
 from tests.projections.history import Life
 from tests.services.rights import HOLDER
 from tests.system import sealed

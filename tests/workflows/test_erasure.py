@@ -13,11 +13,11 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
-from domain.account_creation import WithdrawRequest
-from domain.erasure import AskedBy, AskErasure, LookAgain, RefuseErasure
+from domain.account_creation_messages import WithdrawRequest
+from domain.erasure_messages import AskedBy, AskErasure, LookAgain, RefuseErasure
 from domain.facts import Evidence, Sealed, case_key, patron_key
 from domain.legal_hold import HoldPlaced, Over, PlaceHold, ReleaseHold
-from domain.photo_permission import AddPicture, IdentifyPerson, Person, SetPictureAside, TakePictureIn
+from domain.photo_permission_messages import AddPicture, IdentifyPerson, Person, SetPictureAside, TakePictureIn
 from domain.waiting import Reconsider
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.erasing import ErasureActivities

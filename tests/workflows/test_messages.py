@@ -14,7 +14,7 @@ from eventsourcing.persistence import OperationalError
 from temporalio.client import WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import RawValue, WorkflowIDConflictPolicy
 
-from domain.account_creation import ApproveAccount, RefuseAccount, WithdrawRequest
+from domain.account_creation_messages import ApproveAccount, RefuseAccount, WithdrawRequest
 from domain.attempts import stream_beside
 from domain.facts import Command
 from services.embedded_temporal import SEARCH_ATTRIBUTES as REGISTERED
