@@ -31,7 +31,8 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.account_creation import BEING_MADE, AccountCase, open_conditions, open_tasks
+from domain.account_creation import BEING_MADE, AccountCase
+from domain.account_creation_rules import open_conditions, open_tasks
 from domain.facts import (
     KINDS,
     Actor,

@@ -39,7 +39,7 @@ from domain.facts import (
     State,
     content_hash,
 )
-from domain.hr_feed import HrRegister
+from domain.hr_register import HrRegister
 from domain.library import Library, Register
 from domain.pages import CASE_PROCESSES, PAGES
 from services.clock import Clock

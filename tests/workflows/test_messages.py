@@ -15,7 +15,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import RawValue, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
-from domain.account_creation import ApproveAccount, RefuseAccount, WithdrawRequest
+from domain.account_creation_messages import ApproveAccount, RefuseAccount, WithdrawRequest
 from domain.attempts import stream_beside
 from domain.facts import Command
 from services.embedded_temporal import SEARCH_ATTRIBUTES as REGISTERED
