@@ -22,7 +22,12 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -68,6 +73,7 @@ from services.staff import orphans, preview
 from services.submissions import Submission, parse_submission
 from services.views import Views
 from services.worker import connected
+from workflows.case import SEARCH_ATTRIBUTES, what_is_seen
 from workflows.catalogue import TYPE_NAMES
 
 P = ParamSpec("P")
@@ -164,7 +170,7 @@ class Desk:
         case = f"{process}-{uuid5(CASE_IDS, f'{caller.person}/{id_}')}"
         (opening,) = PAGES[process].opens_with
         submission = await self._prepared(case, opening.kind, fields, caller, id_, concerns)
-        answer = await self._reached(self._start(submission), id_)
+        answer = await self._reached(self._start(submission, self._foreseen(submission, caller)), id_)
         return {"case": case, "command": id_, **answer}
 
     async def act(
@@ -212,25 +218,17 @@ class Desk:
     def _prepare(
         self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str, concerns: Sequence[str]
     ) -> Submission:
-        library = self.ledger.library()
-        concerns = (*concerns, *self._concerned(case))
+        state, library = self.ledger.seen(case)
+        concerns = (*concerns, *concerned(state))
         longest, fields = library.policy.settings.reason_max_chars.value, numbered(kind, fields, id_, library)
         filled = filled_in(kind, fields, case, id_, self.seal, longest, concerns)
-        given, fields = fields, self._with_content_seen(case, kind, filled)
+        given, fields = fields, with_content_seen(state, kind, filled)
         plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
         self._evidence_is_kept(plain.command())  # malformed here is told at the door and goes no further
         # before it is on record, so that a patron who is on record is found; swept where nothing comes of it
         note_patrons(kind, given, self.patrons)
         actor = Actor(kind=caller.kind, id=caller.person)
         return self.door.prove(plain, actor, caller.method, caller.channel, self.clock.now())
-
-    def _concerned(self, case: str) -> tuple[str, ...]:
-        """The patrons whom everything in this case concerns, whether or not it is said again."""
-        page = PAGES.get(case.partition("-")[0])
-        if page is None or not hasattr(page.state, "concerned"):
-            return ()
-        concerned: tuple[str, ...] = getattr(self.ledger.state(case), "concerned", tuple)()
-        return concerned
 
     def _evidence_is_kept(self, command: Command) -> None:
         for named in getattr(command, "evidence", ()):
@@ -239,13 +237,6 @@ class Desk:
                 raise Malformed(
                     "evidence", "no such file is kept for this case", "what `imprimatur evidence add` printed"
                 )
-
-    def _with_content_seen(self, case: str, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """Who names no content decides on the request as this desk shows it now."""
-        if "content" not in KINDS[kind].model_fields or "content" in fields:
-            return fields
-        # of a case that nobody requested there is nothing to see: the ledger says so
-        return fields | {"content": getattr(self.ledger.state(case), "content", "") or NOTHING_SEEN}
 
     async def _reached(self, sending: Awaitable[dict[str, Any]], id_: str) -> dict[str, Any]:
         try:
@@ -265,7 +256,17 @@ class Desk:
             service = "a worker (none answered)" if away else f"Temporal at {self.settings.temporal_address}"
             raise Unreachable(service, id_) from error
 
-    async def _start(self, submission: Submission) -> dict[str, Any]:
+    def _foreseen(self, submission: Submission, caller: Caller) -> TypedSearchAttributes:
+        """What the case will show once this is recorded: given along at its start it costs nothing, said afterwards it
+        is one more step. The workflow puts right what comes otherwise."""
+        actor = Actor(kind=caller.kind, id=caller.person)
+        sender = Sender(actor, caller.method, caller.channel, self.clock.now())
+        state = self.ledger.foreseen(submission.command(), submission.case, sender)
+        seen = what_is_seen(PAGES[submission.process], state) if state else {}
+        pairs = [SearchAttributePair(SEARCH_ATTRIBUTES[name], value) for name, value in seen.items()]
+        return TypedSearchAttributes(pairs)
+
+    async def _start(self, submission: Submission, seen: TypedSearchAttributes) -> dict[str, Any]:
         client, payload = await self.client(), submission.model_dump(mode="json")
 
         async def ask() -> dict[str, Any]:
@@ -276,6 +277,7 @@ class Desk:
                 task_queue=self.settings.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=seen,
             )
             answer: dict[str, Any] = await client.execute_update_with_start_workflow(
                 "submit", payload, start_workflow_operation=start, id=update_id(submission), rpc_timeout=ANSWER_WITHIN
@@ -490,9 +492,10 @@ class Desk:
             raise NoAuthority("PR-2", f"{person} has nothing to do with this case", "let someone who has add the file")
 
     def _keep(self, content: bytes, media_type: str, case: str, concerns: Sequence[str]) -> Evidence:
-        if self.ledger.state(case).position == 0:
+        state = self.ledger.state(case)
+        if state.position == 0:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
-        return self.evidence.put(content, media_type, case, patron_keys((*concerns, *self._concerned(case))))
+        return self.evidence.put(content, media_type, case, patron_keys((*concerns, *concerned(state))))
 
     # -- sessions
 
@@ -520,6 +523,20 @@ class Desk:
             return await asyncio.to_thread(do, *with_, **named)
         except (PersistenceError, DatabaseError, PoolTimeout) as error:
             raise Unreachable("PostgreSQL") from error
+
+
+def concerned(state: State) -> tuple[str, ...]:
+    """The patrons whom everything in this case concerns, whether or not it is said again."""
+    found: tuple[str, ...] = getattr(state, "concerned", tuple)()
+    return found
+
+
+def with_content_seen(state: State, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Who names no content decides on the request as this desk shows it now."""
+    if "content" not in KINDS[kind].model_fields or "content" in fields:
+        return fields
+    # of a case that nobody requested there is nothing to see: the ledger says so
+    return fields | {"content": getattr(state, "content", "") or NOTHING_SEEN}
 
 
 async def once_it_is_ready(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
