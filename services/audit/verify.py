@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -24,6 +25,7 @@ from pydantic import ValidationError
 from domain.facts import Envelope, Malformed, load_fact
 from services.audit.divergence import what_happened
 from services.audit.headers import SHA256, Stored, in_utc, written
+from services.audit.occurring_twice import OccurringTwice
 from services.audit.package_verifier import Broken, PublicKey
 from services.audit.proof_tables import ProofTables
 from services.audit.published import Published
@@ -57,7 +59,7 @@ STREAMS_IN_MEMORY = 20_000
 TWICE = """
     select notification_id, originator_id, originator_version, topic, event_id from (
         select *, row_number() over (partition by event_id order by notification_id) as nth from ledger.events
-        where event_id in (select event_id from ledger.events group by event_id having count(*) > 1)) as e
+        where event_id = any (%s)) as e
     where nth > 1 order by notification_id limit %s"""
 
 
@@ -77,9 +79,9 @@ def verify(
         conn = held.enter_context(one_moment(url))
         if signed:
             signed.of_tables(conn, published is not None)
-        reading = Reading(conn, published, leaves, signed)
+        reading = Reading(conn, published, leaves, signed, held.enter_context(OccurringTwice()))
         reading.through(pages(conn))
-        return reading.told([*event_ids_twice(conn)])
+        return reading.told()
 
 
 @contextmanager
@@ -102,9 +104,16 @@ def pages(conn: Connection[Any]) -> Iterator[list[tuple[Any, ...]]]:
 class Reading:
     """One pass over the log as it stood at one moment."""
 
-    def __init__(self, conn: Connection[Any], published: Published | None, leaves: int, signed: Signed | None) -> None:
+    def __init__(
+        self,
+        conn: Connection[Any],
+        published: Published | None,
+        leaves: int,
+        signed: Signed | None,
+        ids: OccurringTwice,
+    ) -> None:
         """`leaves`: how many were published before this moment."""
-        self._conn, self._published, self._leaves = conn, published, leaves
+        self._conn, self._published, self._leaves, self._ids = conn, published, leaves, ids
         self._covered = signed.largest if signed else 0
         self._roots = Roots(signed.by_size() if signed else iter(()))
         self._findings: list[Finding] = list(signed.findings) if signed else []
@@ -117,8 +126,8 @@ class Reading:
             self._take(rows)
         self._at_the_end()
 
-    def told(self, out_of_order: list[Finding]) -> dict[str, Any]:
-        findings = [*self._findings, *out_of_order][:FINDINGS_MOST]
+    def told(self) -> dict[str, Any]:
+        findings = [*self._findings, *event_ids_twice(self._conn, self._ids)][:FINDINGS_MOST]
         return {
             "events": self.events,
             "streams": self.streams,
@@ -143,6 +152,7 @@ class Reading:
             if log_position != nth + 1 or not says_what_its_bytes_say(row) or nth >= covered:
                 self._look_closer(nth, row)
         self.events += len(rows)
+        self._ids.learn(row[6].partition(BETWEEN)[0] for row in rows)
         self._roots.add(leaves)
         self._hold_against_the_leaves(begin, rows, leaves)
 
@@ -306,12 +316,13 @@ def not_as_stored(row: tuple[Any, ...]) -> Iterator[str]:
             yield f"the column {name} is not what the stored bytes say"
 
 
-# -- ids: the database sorts, on disk where it must; what it sorts has just been held against the bytes
+# -- ids
 
 
-def event_ids_twice(conn: Connection[Any]) -> Iterator[Finding]:
-    for log_position, stream, position, kind, event_id in conn.execute(TWICE, (FINDINGS_MOST,)):
-        yield Finding(f"log {log_position}, {stream} {position}, {kind}", f"the event id {event_id} occurs twice")
+def event_ids_twice(conn: Connection[Any], ids: OccurringTwice) -> Iterator[Finding]:
+    if found := [*dict.fromkeys(islice(ids.found(), FINDINGS_MOST))]:
+        for log_position, stream, position, kind, event_id in conn.execute(TWICE, (found, FINDINGS_MOST)):
+            yield Finding(f"log {log_position}, {stream} {position}, {kind}", f"the event id {event_id} occurs twice")
 
 
 def place_of(row: tuple[Any, ...]) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gc
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.audit.keys import SigningKey
+from services.audit.occurring_twice import OccurringTwice
 from services.audit.package_verifier import LARGEST_INTEGER, Checkpoint
 from services.audit.published import Published
 from services.audit.signed import Noted, Roots, Signed
@@ -107,3 +111,23 @@ def test_a_published_checkpoint_older_than_its_fellows_was_put_back(tmp_path: Pa
         (finding,) = signed.findings
     assert finding.where == str(tmp_path / "checkpoint")
     assert "is of 3 events, and one of 5 was signed" in finding.what
+
+
+# ids
+
+
+@given(st.lists(st.lists(st.text(max_size=4), max_size=20), max_size=5), st.integers(1, 1 << 20))
+def test_what_occurs_twice_is_found_however_little_is_looked_at_at_once(pages: list[list[str]], at_once: int) -> None:
+    with OccurringTwice(at_once) as ids:
+        for page in pages:
+            ids.learn(page)
+        times = Counter(each for page in pages for each in page)
+        assert Counter(ids.found()) == {each: count - 1 for each, count in times.items() if count > 1}
+
+
+def test_ids_that_begin_in_many_ways_are_looked_at_as_closely() -> None:
+    with OccurringTwice() as ids:
+        ids.learn(f"{nth:04}" for nth in range(10_000))
+        ids.learn(chr(0x100 + nth) * 3 for nth in range(1_000))
+        ids.learn(["0042", chr(0x100 + 999) * 3])
+        assert sorted(ids.found()) == ["0042", chr(0x100 + 999) * 3]
