@@ -10,7 +10,7 @@ from domain.facts import Evidence, Malformed, NoAuthority, Recorded
 from domain.openings import Purpose
 from domain.photo_permission import PROCESS as PICTURES
 from services.desk import Caller, Desk, NoSuchCase, may_read_texts, reader_of
-from services.openings import file_opened_for
+from services.opened_files import file_opened_for
 from services.pictures.leaving import as_it_may_leave
 
 FIELDS = set(Evidence.model_fields)

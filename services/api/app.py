@@ -44,7 +44,7 @@ from services.credentials import Unproven
 from services.desk import Desk, NoSuchCase, Unreachable
 from services.evidence import LARGEST_FILE_BYTES
 from services.hr.scim import ScimDoor
-from services.openings import Erased
+from services.opened_files import Erased
 from services.settings import Settings
 
 LARGEST_BODY_BYTES = 1_000_000
