@@ -73,7 +73,11 @@ def add_audit(app: FastAPI, desk: Desk) -> None:
     async def diff(who: Who, first: AwareDatetime, second: AwareDatetime) -> dict[str, Any]:
         return await desk.in_a_thread(lambda: records.changes(desk, first, second))
 
-    @routes.post("/exports", summary="What an auditor takes away, as a tar; that it was taken is on record")
+    @routes.post(
+        "/exports",
+        response_class=FileResponse,
+        summary="What an auditor takes away, as a tar; that it was taken is on record",
+    )
     async def export(who: Who, taking: Taking) -> FileResponse:
         folder = Path(tempfile.mkdtemp(prefix="imprimatur-"))
         try:

@@ -29,11 +29,19 @@ def add_evidence(app: FastAPI, desk: Desk) -> None:
         media_type = request.headers.get("content-type", "application/octet-stream")
         return await desk.keep(await request.body(), media_type, case, ids_in(concerns))
 
-    @routes.get("/cases/{case}/evidence/{sha256}", summary="A file that the case names; its opening is on record")
+    @routes.get(
+        "/cases/{case}/evidence/{sha256}",
+        response_class=Response,
+        summary="A file that the case names; its opening is on record",
+    )
     async def open_(case: str, sha256: str, who: Who, purpose: Purpose = Purpose.CASE_WORK) -> Response:
         return as_file(await open_evidence(desk, case, sha256, who, purpose))
 
-    @routes.get("/pictures/{case}", summary="The picture itself, freed of place and camera; its opening is on record")
+    @routes.get(
+        "/pictures/{case}",
+        response_class=Response,
+        summary="The picture itself, freed of place and camera; its opening is on record",
+    )
     async def picture(case: str, who: Who, purpose: Purpose = Purpose.CASE_WORK) -> Response:
         return as_file(await picture_of(desk, case, who, purpose))
 

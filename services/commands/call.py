@@ -161,8 +161,7 @@ def outcome(do: Callable[[], Told]) -> Told:
     try:
         return do()
     except Malformed as error:
-        wrong = {"field": error.field, "message": error.message, "would_pass": error.would_pass}
-        return Told(MALFORMED, {"malformed": wrong}, show.malformed(**wrong))
+        return malformed(error.field, error.message, error.would_pass)
     except PolicyError as error:
         return Told(MALFORMED, {"problems": [each._asdict() for each in error.problems]}, str(error))
     except NotRunning as error:
@@ -177,9 +176,17 @@ def outcome(do: Callable[[], Told]) -> Told:
         return Told(error.exit_code, {"error": str(error)}, str(error))
     except Unreachable as error:
         return Told(AWAY, {"unreachable": str(error)}, str(error))
+    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        # a path that was named for something to be written to
+        return malformed("call", f"{error.filename}: {error.strerror}", "a path that may be written to")
     except KeyboardInterrupt:
         text = "Interrupted: whatever was not answered is safe to repeat with the same --id"
         return Told(INTERRUPTED, {"interrupted": True}, text)
+
+
+def malformed(field: str, message: str, would_pass: str) -> Told:
+    wrong = {"field": field, "message": message, "would_pass": would_pass}
+    return Told(MALFORMED, {"malformed": wrong}, show.malformed(**wrong))
 
 
 def finish(end: Told, as_json: bool) -> NoReturn:

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from services import desk
+from services import desk, remote
 from services.audit.keys import SigningKey
 from services.demo import is_ready
 from services.embedded_temporal import temporal_program, without_temporal_settings
@@ -499,11 +499,28 @@ def test_the_status_of_a_system_elsewhere_is_how_far_it_has_read(system: Running
     assert "settings" not in told
 
 
-def test_a_trail_of_a_period_asked_at_a_distance_is_of_that_period(system: RunningSystem) -> None:
+def test_a_trail_of_a_period_asked_at_a_distance_is_of_that_period_and_has_all_of_it(
+    system: RunningSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     until_now = datetime.now(UTC).isoformat()
     case = system.requested()
     assert system.far_json("p-ed", "audit", "trail", "--case", case, "--to", until_now) == []
     assert system.far_json("p-ed", "audit", "trail", "--case", case, "--from", until_now)
+    monkeypatch.setattr(remote, "EVENTS_AT_ONCE", 7)
+    far = system.far_json("p-ed", "audit", "trail", "--to", until_now)
+    assert [each["event_id"] for each in far] == [
+        each["event_id"] for each in system.json("audit", "trail", "--to", until_now)
+    ]
+
+
+def test_a_path_that_cannot_be_written_to_is_exit_2_and_no_traceback(system: RunningSystem, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    out = str(tmp_path / "a file" / "below")
+    for told in (
+        system.cli("audit", "export", out, "--format", "jsonl,csv"), system.far("p-ed", "audit", "export", out),
+        system.cli("evidence", "show", "0" * 64, "--case", "x", "--out", out),
+    ):  # fmt: skip
+        assert (told.exit_code, "Traceback" in told.output) == (MALFORMED, False), told.output
 
 
 def test_a_command_is_signed_at_a_distance_and_sent_as_a_plain_signal(system: RunningSystem) -> None:
