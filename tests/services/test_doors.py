@@ -20,7 +20,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from services import desk, remote
+from services import remote, sending
 from services.audit.keys import SigningKey
 from services.demo import is_ready
 from services.embedded_temporal import temporal_program, without_temporal_settings
@@ -160,7 +160,7 @@ def test_with_the_worker_away_the_answer_is_exit_4_and_the_same_id_is_safe_to_re
     system: RunningSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, id_, reason = system.requested(), str(uuid4()), json.dumps({"reason": "not now"})
-    monkeypatch.setattr(desk, "ANSWER_WITHIN", timedelta(seconds=2))
+    monkeypatch.setattr(sending, "ANSWER_WITHIN", timedelta(seconds=2))
     worker = system.pid_of("worker")
     os.kill(worker, signal.SIGSTOP)
     try:
