@@ -319,3 +319,13 @@ def test_a_flood_from_one_address_is_bounded_and_staff_work_on(system: RunningSy
     assert int(turned_away[0].headers["retry-after"]) > 0
     assert "letter" in turned_away[0].json()["remedy"]
     assert system.cli("case", "list").exit_code == 0
+
+
+def test_four_witnesses_agree_over_openings_searches_and_all_the_rest(
+    system: RunningSystem, lived: dict[str, Any]
+) -> None:
+    assert searches(system)
+    told = system.cli("audit", "replay", "--json")
+    assert told.exit_code == 0, told.output
+    decisions = json.loads(told.stdout)["decisions"]
+    assert decisions["agree"] == decisions["judged"] > 10
