@@ -8,39 +8,71 @@ one of the two coordinators. PR-18: nobody who administers a Friends site admini
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from domain.clauses import PR_1, PR_2, PR_3, PR_4, PR_7, PR_18
+from domain.account_creation_messages import (
+    AccountApproved,
+    AccountOpened,
+    AccountRefused,
+    AccountRequested,
+    AdministrationConfirmed,
+    AmendRequest,
+    ApproveAccount,
+    AskForChanges,
+    ChangesAsked,
+    CompleteTask,
+    ConditionMet,
+    ConfirmAdministration,
+    MeetCondition,
+    OpenAccount,
+    RefuseAccount,
+    RequestAccount,
+    RequestAmended,
+    RequestExpired,
+    RequestFields,
+    RequestWithdrawn,
+    SetUpCompleted,
+    TaskCompleted,
+    TaskWaived,
+    WaiveTask,
+    WithdrawRequest,
+    claim,
+    written,
+)
+from domain.account_creation_rules import (
+    a_condition_still_open,
+    a_task_still_open,
+    administrators_are_still_in_order,
+    each_is_an_active_employee,
+    every_condition_is_met,
+    mandatory_tasks_open,
+    none_administers_a_friends_site,
+    only_where_the_policy_says_whenever_possible,
+    the_logo_is_official,
+    two_administrators_have_confirmed_one_a_coordinator,
+    what_is_asked_for_is_possible,
+)
+from domain.administrators import who_coordinates
+from domain.clauses import PR_1, PR_2, PR_3, PR_7
 from domain.facts import (
     Act,
-    ActorKind,
     Authority,
     Command,
     Decision,
-    Evidence,
     Fact,
-    Line,
     NoAuthority,
     Page,
-    PersonId,
     Refused,
-    Sealed,
-    Sha256,
-    Slug,
     State,
-    Value,
     content_hash,
     every_one_of,
 )
-from domain.in_force import AccountPutInService
 from domain.policy import Role, SetupTask
+from domain.requests import Condition, ask_for_the_changes, decided_on_what_stands, each_condition_has_a_name_of_its_own
+from domain.steps import does_not_follow, in_words
 from domain.waiting import (
     Asked,
     LetTimePass,
@@ -49,10 +81,10 @@ from domain.waiting import (
     WaitingFact,
     due_moments,
     evolve_wait,
-    only_expiry,
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import only_headquarters, only_the_requester, only_the_system, who_asks
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -75,210 +107,6 @@ class Stage(StrEnum):
 UNDECIDED = (Stage.EXECUTIVE_REVIEW, Stage.CHANGES_ASKED)
 BEING_MADE = (Stage.SET_UP, Stage.VERIFICATION)
 ENDED = (Stage.OPEN, Stage.REFUSED, Stage.WITHDRAWN, Stage.EXPIRED)
-
-
-class Condition(Value):
-    """Something the approval depends on: named, described, and met before the account opens."""
-
-    id: Slug
-    what: Sealed
-
-
-# what people ask for
-
-
-class Wanted(Command):
-    """What an account is asked to be. Purpose and audience are free text, so they travel sealed."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("purpose", "audience")
-    platform: Slug
-    handle: Line
-    place: Slug
-    purpose: Sealed
-    audience: Sealed
-    administrators: tuple[PersonId, ...] = Field(max_length=50)
-    posters: tuple[PersonId, ...] = Field(default=(), max_length=200)
-
-
-class RequestAccount(Wanted, kind="account_creation.RequestAccount"):
-    pass
-
-
-class AmendRequest(Wanted, kind="account_creation.AmendRequest"):
-    """The whole request as it should now read. It voids any decision and asks again."""
-
-
-class OnContent(Command):
-    """A decision is bound to exactly what was decided: `content` is the hash of the request as the person saw it."""
-
-    content: Sha256
-
-
-class ApproveAccount(OnContent, kind="account_creation.ApproveAccount"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("conditions.*.what",)
-    conditions: tuple[Condition, ...] = Field(default=(), max_length=50)
-
-
-class AskForChanges(OnContent, kind="account_creation.AskForChanges"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    reason: Sealed
-
-
-class RefuseAccount(OnContent, kind="account_creation.RefuseAccount"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    reason: Sealed
-
-
-class WithdrawRequest(Command, kind="account_creation.WithdrawRequest"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    reason: Sealed | None = None
-
-
-class CompleteTask(Command, kind="account_creation.CompleteTask"):
-    """A set-up task done by its sender. The logo's task names where the file came from and the file's own hash."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("note",)
-    task: Slug
-    logo_source: Literal["marketing_and_access_coordinator", "online_helpdesk"] | None = None
-    logo_sha256: Sha256 | None = None
-    evidence: tuple[Evidence, ...] = Field(default=(), max_length=20)
-    note: Sealed | None = None
-
-
-class WaiveTask(Command, kind="account_creation.WaiveTask"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    task: Slug
-    reason: Sealed
-
-
-class MeetCondition(Command, kind="account_creation.MeetCondition"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("note",)
-    condition: Slug
-    note: Sealed | None = None
-
-
-class ConfirmAdministration(Command, kind="account_creation.ConfirmAdministration"):
-    """An administrator says: I have access to this account and take it on."""
-
-
-class OpenAccount(Command, kind="account_creation.OpenAccount"):
-    """Headquarters has looked at the finished page and puts it into service."""
-
-
-# what happened
-
-
-class OfAccount(Fact):
-    clauses: ClassVar[tuple[str, ...]] = (PR_1,)
-
-
-class RequestFields(OfAccount):
-    clauses: ClassVar[tuple[str, ...]] = (PR_1, PR_4, PR_7)
-    platform: Slug
-    handle: Line
-    place: Slug
-    purpose: Sealed
-    audience: Sealed
-    administrators: tuple[PersonId, ...]
-    posters: tuple[PersonId, ...]
-    by: PersonId
-
-
-class AccountRequested(RequestFields, kind="account_creation.AccountRequested"):
-    def claims(self) -> tuple[str, ...]:
-        return (claim(self.platform, self.handle),)
-
-
-class RequestAmended(RequestFields, kind="account_creation.RequestAmended"):
-    voided: Sha256
-    left_handle: str = ""
-
-    def claims(self) -> tuple[str, ...]:
-        return (claim(self.platform, self.handle),) if self.left_handle else ()
-
-    def releases(self) -> tuple[str, ...]:
-        return (self.left_handle,) if self.left_handle else ()
-
-
-class OnTheDecided(OfAccount):
-    content: Sha256
-
-
-class AccountApproved(OnTheDecided, kind="account_creation.AccountApproved"):
-    conditions: tuple[Condition, ...] = ()
-
-
-class ChangesAsked(OnTheDecided, kind="account_creation.ChangesAsked"):
-    reason: Sealed
-
-
-class Ending(OfAccount):
-    """The request comes to nothing: its handle is free again."""
-
-    account: str
-
-    def releases(self) -> tuple[str, ...]:
-        return (self.account,)
-
-
-class AccountRefused(Ending, kind="account_creation.AccountRefused"):
-    content: Sha256
-    reason: Sealed
-
-
-class RequestWithdrawn(Ending, kind="account_creation.RequestWithdrawn"):
-    """`cause` says why where the requester did not do it themselves: they left the library's service."""
-
-    reason: Sealed | None = None
-    cause: str = ""
-
-
-class RequestExpired(Ending, kind="account_creation.RequestExpired"):
-    pass
-
-
-class OfTask(OfAccount):
-    task: Slug
-    clause: str
-
-    def cites(self) -> tuple[str, ...]:
-        return (self.clause,)
-
-
-class TaskCompleted(OfTask, kind="account_creation.TaskCompleted"):
-    by: PersonId
-    logo_source: str | None = None
-    logo_sha256: Sha256 | None = None
-    evidence: tuple[Evidence, ...] = ()
-    note: Sealed | None = None
-
-
-class TaskWaived(OfTask, kind="account_creation.TaskWaived"):
-    by: PersonId
-    reason: Sealed
-
-
-class ConditionMet(OfAccount, kind="account_creation.ConditionMet"):
-    condition: Slug
-    by: PersonId
-    note: Sealed | None = None
-
-
-class AdministrationConfirmed(OfAccount, kind="account_creation.AdministrationConfirmed"):
-    clauses: ClassVar[tuple[str, ...]] = (PR_7,)
-    administrator: PersonId
-
-
-class SetUpCompleted(OfAccount, kind="account_creation.SetUpCompleted"):
-    clauses: ClassVar[tuple[str, ...]] = (PR_2, PR_3)
-
-
-class AccountOpened(AccountPutInService, OfAccount, kind="account_creation.AccountOpened"):
-    """The account is in service, with these administrators. Its stewardship begins here; the handle stays claimed."""
-
-    clauses: ClassVar[tuple[str, ...]] = (PR_1, PR_2, PR_7)
-    platform: Slug
-    handle: Line
 
 
 class AccountCase(State):
@@ -318,7 +146,7 @@ class AccountCase(State):
 def decide(act: Act, case: AccountCase, library: Library) -> Decision:
     match act.command, case.stage:
         case RequestAccount() as request, Stage.NOT_REQUESTED:
-            authority = only_an_active_employee(act, library)
+            authority = who_asks(act, PR_1, library)
             what_is_asked_for_is_possible(request, case, library)
             requested = request.becomes(AccountRequested, by=act.person, handle=written(request.handle))
             return Decision((requested, ask_for_review(requested.place, (act.person,), library)), authority)
@@ -326,7 +154,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
         case AmendRequest() as amended, (
             Stage.EXECUTIVE_REVIEW | Stage.CHANGES_ASKED | Stage.SET_UP | Stage.VERIFICATION
         ):
-            authority = only_the_requester(act, case, library, to="change the request")
+            authority = only_the_requester(act, case.requester, PR_1, library, to="change the request")
             what_is_asked_for_is_possible(amended, case, library)
             changed = amended.becomes(
                 RequestAmended,
@@ -340,25 +168,26 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
 
         case ApproveAccount() as approve, Stage.EXECUTIVE_REVIEW:
             authority = only_who_decides(act, case, library)
-            decided_on_what_stands(approve, case)
+            decided_on_what_stands(approve, case.content, PR_1)
             administrators_are_still_in_order(case, library)
-            each_condition_has_a_name_of_its_own(approve)
+            each_condition_has_a_name_of_its_own(approve.conditions, PR_1)
             return Decision((approve.becomes(AccountApproved), *ask_for_what_is_left(case, library)), authority)
 
         case AskForChanges() as changes, Stage.EXECUTIVE_REVIEW:
             authority = only_who_decides(act, case, library)
-            decided_on_what_stands(changes, case)
-            return Decision((changes.becomes(ChangesAsked), ask_the_requester(case, library)), authority)
+            decided_on_what_stands(changes, case.content, PR_1)
+            asked = ask_for_the_changes(case.requester, PR_1, library)
+            return Decision((changes.becomes(ChangesAsked), asked), authority)
 
         case RefuseAccount() as refuse, Stage.EXECUTIVE_REVIEW:
             authority = only_who_decides(act, case, library)
-            decided_on_what_stands(refuse, case)
+            decided_on_what_stands(refuse, case.content, PR_1)
             return Decision((refuse.becomes(AccountRefused, account=case.account),), authority)
 
         case WithdrawRequest() as withdraw, (
             Stage.EXECUTIVE_REVIEW | Stage.CHANGES_ASKED | Stage.SET_UP | Stage.VERIFICATION
         ):
-            authority = only_the_requester(act, case, library, to="withdraw it")
+            authority = only_the_requester(act, case.requester, PR_1, library, to="withdraw it")
             return Decision((withdraw.becomes(RequestWithdrawn, account=case.account),), authority)
 
         case CompleteTask() as done, Stage.SET_UP | Stage.VERIFICATION:
@@ -369,7 +198,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             return Decision((completed, *ask_for_verification_after(task, case, library)), authority)
 
         case WaiveTask() as waived, Stage.SET_UP | Stage.VERIFICATION:
-            authority = only_headquarters(act, library, to="waive a set-up task")
+            authority = only_headquarters(act, PR_2, library, to="waive a set-up task")
             task = a_task_still_open(waived.task, case, library)
             only_where_the_policy_says_whenever_possible(task)
             not_done = waived.becomes(TaskWaived, by=act.person, clause=task.clause)
@@ -387,7 +216,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             return Decision((AdministrationConfirmed(administrator=act.person),), authority)
 
         case OpenAccount(), Stage.VERIFICATION:
-            authority = only_headquarters(act, library, to="put the account into service")
+            authority = only_headquarters(act, PR_2, library, to="put the account into service")
             every_one_of(
                 lambda: every_condition_is_met(case),
                 lambda: two_administrators_have_confirmed_one_a_coordinator(case, library),
@@ -397,11 +226,11 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             return Decision((as_opened(case, library),), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_1)
             return Decision(what_time_brings(case, act.at, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_1)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_REQUESTED:
@@ -411,7 +240,7 @@ def decide(act: Act, case: AccountCase, library: Library) -> Decision:
             raise Refused(PR_1, f"the case has ended: {in_words(case.stage)}", "make a new request")
 
         case command, stage:
-            raise Refused(PR_1, f"{name_of(command)} does not follow {in_words(stage)}", one_of(what_follows(stage)))
+            raise does_not_follow(PR_1, command, stage, FOLLOWS, nothing="nothing: none is open")
 
 
 FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
@@ -430,33 +259,11 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
 }
 
 
-def what_follows(stage: Stage) -> tuple[str, ...]:
-    return tuple(each.__name__ for each in FOLLOWS.get(stage, ()))
-
-
 # who may
-
-
-def only_an_active_employee(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_1, f"{act.by.id} is not an active employee", "an active employee of the directory asks")
-    return library.standing(act.person)
 
 
 def only_who_decides(act: Act, case: AccountCase, library: Library) -> Authority:
     return library.authority_to_decide(act, PROCESS, case.asked_for.place, case.editors, PR_1)
-
-
-def only_the_requester(act: Act, case: AccountCase, library: Library, to: str) -> Authority:
-    if act.person != case.requester:
-        raise NoAuthority(PR_1, f"only the requester may {to}", f"let {case.requester} do it")
-    return only_an_active_employee(act, library)
-
-
-def only_headquarters(act: Act, library: Library, to: str) -> Authority:
-    if not library.at_headquarters(act.person):
-        raise NoAuthority(PR_2, f"only headquarters may {to}", "let someone of headquarters do it")
-    return library.standing(act.person)
 
 
 def only_headquarters_with_the_branch(act: Act, case: AccountCase, library: Library) -> Authority:
@@ -481,178 +288,6 @@ def only_a_proposed_administrator(act: Act, case: AccountCase, library: Library)
     return library.standing(act.person)
 
 
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_1, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
-
-
-# what must hold
-
-
-def what_is_asked_for_is_possible(wanted: Wanted, case: AccountCase, library: Library) -> None:
-    every_one_of(
-        lambda: a_known_platform_and_place(wanted, library),
-        lambda: administrators_in_order(wanted.administrators, library),
-        lambda: those_who_will_post_are_employees(wanted, library),
-        lambda: one_account_per_handle(wanted, case, library),
-    )
-
-
-def a_known_platform_and_place(wanted: Wanted, library: Library) -> None:
-    policy = library.policy
-    if wanted.place not in policy.places:
-        raise Refused(PR_2, f"there is no branch {wanted.place}", f"one of {', '.join(sorted(policy.places))}")
-    platform = policy.platforms.get(wanted.platform)
-    if platform is None:
-        raise Refused(PR_1, f"{wanted.platform} is not a platform of the policy", one_of(list(policy.platforms)))
-    bare = written(wanted.handle)
-    if not platform.allows(bare):
-        raise Refused(
-            PR_1,
-            f"{bare!r} cannot be a handle on {wanted.platform}",
-            f"at most {platform.handle_most} characters of the form {platform.handle_pattern}, "
-            f"as {platform.handle_example}",
-        )
-
-
-def administrators_in_order(administrators: tuple[str, ...], library: Library) -> None:
-    every_one_of(
-        lambda: enough_administrators_one_a_coordinator(administrators, library),
-        lambda: each_is_an_active_employee(administrators, library),
-        lambda: none_administers_a_friends_site(administrators, library),
-    )
-
-
-def administrators_are_still_in_order(case: AccountCase, library: Library) -> None:
-    administrators_in_order(case.asked_for.administrators, library)
-
-
-def enough_administrators_one_a_coordinator(administrators: tuple[str, ...], library: Library) -> None:
-    settings = library.policy.settings
-    least, distinct = settings.minimum_administrators.value, set(administrators)
-    if len(distinct) < least:
-        twice = len(distinct) < len(administrators)
-        raise Refused(
-            PR_7,
-            "the same administrator is named twice" if twice else f"{len(distinct)} administrator(s) are too few",
-            f"name at least {least} different administrators",
-        )
-    if len(distinct) < len(administrators):
-        raise Refused(PR_7, "the same administrator is named twice", "name each administrator once")
-    if len(distinct) > (most := settings.administrators_most.value):
-        raise Refused(PR_7, f"{len(distinct)} administrators are too many", f"at most {most}")
-    if len(coordinators_among(distinct, library)) < settings.minimum_coordinators.value:
-        raise Refused(
-            PR_7,
-            "no administrator is the Marketing and Access Coordinator or the Youth Services Coordinator",
-            f"add one of {', '.join(who_coordinates(library)) or 'them once the post is filled'}",
-        )
-
-
-def who_coordinates(library: Library) -> tuple[str, ...]:
-    return tuple(person for role in library.policy.coordinators for person in library.holders(role))
-
-
-def coordinators_among(persons: set[str], library: Library) -> set[str]:
-    return {person for person in persons if library.roles(person) & set(library.policy.coordinators)}
-
-
-def each_is_an_active_employee(persons: tuple[str, ...], library: Library) -> None:
-    if inactive := [person for person in persons if not library.is_employee(person)]:
-        raise Refused(PR_7, f"{', '.join(inactive)}: not an active employee", "name active employees of the directory")
-
-
-def none_administers_a_friends_site(persons: tuple[str, ...], library: Library) -> None:
-    if friends := [person for person in persons if library.friends_administrator(person)]:
-        raise Refused(
-            PR_18,
-            f"{', '.join(friends)}: declared administrator of a Friends of the Library site",
-            "name someone who does not administer a Friends site",
-        )
-
-
-def those_who_will_post_are_employees(wanted: Wanted, library: Library) -> None:
-    if inactive := [person for person in wanted.posters if not library.is_employee(person)]:
-        raise Refused(PR_4, f"{', '.join(inactive)}: not an active employee", "only the library's own staff post")
-    if len(set(wanted.posters)) < len(wanted.posters):
-        raise Refused(PR_4, "the same person is named twice to post", "name each person who will post once")
-
-
-def one_account_per_handle(wanted: Wanted, case: AccountCase, library: Library) -> None:
-    holder = library.holder_of(claim(wanted.platform, wanted.handle))
-    if holder not in (None, case.case):
-        raise Refused(
-            PR_1,
-            f"{written(wanted.handle)} on {wanted.platform} is open or requested already, in {holder}",
-            "another handle, or go on in that case",
-        )
-
-
-def decided_on_what_stands(decision: OnContent, case: AccountCase) -> None:
-    if decision.content != case.content:
-        raise Refused(
-            PR_1,
-            f"the decision is on content {decision.content}, but the request now reads {case.content}",
-            "read the request as it stands now and decide on that",
-        )
-
-
-def each_condition_has_a_name_of_its_own(approve: ApproveAccount) -> None:
-    names = [condition.id for condition in approve.conditions]
-    if len(set(names)) < len(names):
-        raise Refused(PR_1, "two conditions have the same id", "give each condition an id of its own")
-
-
-def a_task_still_open(task: str, case: AccountCase, library: Library) -> SetupTask:
-    tasks = {each.id: each for each in library.policy.setup_tasks}
-    if task not in tasks:
-        raise Refused(PR_2, f"there is no set-up task {task}", f"one of {', '.join(tasks)}")
-    if task in closed_tasks(case):
-        raise Refused(tasks[task].clause, f"{task} is closed already", one_of(open_tasks(case, library)))
-    return tasks[task]
-
-
-def the_logo_is_official(task: SetupTask, done: CompleteTask, library: Library) -> None:
-    if task.needs != "logo_evidence":
-        return
-    official = {(logo.sha256, logo.source) for logo in library.policy.official_logos}
-    if (done.logo_sha256, done.logo_source) not in official:
-        raise Refused(
-            PR_2,
-            "the logo's file is not one that its source gives out",
-            "use the file from the Marketing and Access Coordinator or the online helpdesk, and say which "
-            f"(logo_source, logo_sha256): {'; '.join(f'{sha} from {source}' for sha, source in sorted(official))}",
-        )
-
-
-def only_where_the_policy_says_whenever_possible(task: SetupTask) -> None:
-    if not task.waivable:
-        raise Refused(task.clause, f"{task.id} cannot be waived", "do it, and record who did")
-
-
-def a_condition_still_open(condition: str, case: AccountCase) -> None:
-    still_open = open_conditions(case)
-    if condition not in still_open:
-        raise Refused(PR_1, f"no condition {condition} is open", one_of(still_open))
-
-
-def every_condition_is_met(case: AccountCase) -> None:
-    if still_open := open_conditions(case):
-        raise Refused(PR_1, f"conditions of the approval are open: {', '.join(still_open)}", "meet them first")
-
-
-def two_administrators_have_confirmed_one_a_coordinator(case: AccountCase, library: Library) -> None:
-    settings = library.policy.settings
-    confirmed = {person for person in case.confirmed if library.is_employee(person)}
-    still_missing = [person for person in case.asked_for.administrators if person not in confirmed]
-    if len(confirmed) < settings.minimum_administrators.value:
-        raise Refused(
-            PR_7, f"{len(confirmed)} administrator(s) have confirmed", f"wait for {', '.join(still_missing)} to confirm"
-        )
-    if len(coordinators_among(confirmed, library)) < settings.minimum_coordinators.value:
-        raise Refused(PR_7, "no coordinator has confirmed", f"one of {', '.join(who_coordinates(library))} confirms")
-
-
 # what follows
 
 
@@ -667,20 +302,6 @@ def ask_for_review(place: str, parties: tuple[str, ...], library: Library) -> As
         since=library.at,
         due=due_moments(library.headquarters, library.at, library),
         escalates_to=library.decides(PROCESS).stands_in,
-    )
-
-
-def ask_the_requester(case: AccountCase, library: Library) -> Asked:
-    """Waiting for the requester stops the clock of reminders."""
-    days = library.policy.settings.changes_asked_expire_after_days.value
-    return Asked(
-        rests_on=(PR_1,),
-        role=Role(library.standing(case.requester).role or Role.BRANCH_STAFF),
-        place=library.place_of(case.requester),
-        persons=(case.requester,),
-        to="change the request as asked",
-        since=library.at,
-        due=only_expiry(library.at, days, library),
     )
 
 
@@ -768,23 +389,6 @@ def who_is_asked_now(case: AccountCase, wait: Wait, library: Library) -> tuple[R
             return wait.role, wait.persons
 
 
-def open_tasks(case: AccountCase, library: Library) -> list[str]:
-    return [task.id for task in library.policy.setup_tasks if task.id not in closed_tasks(case)]
-
-
-def mandatory_tasks_open(case: AccountCase, library: Library) -> list[str]:
-    mandatory = [task.id for task in library.policy.setup_tasks if task.mandatory]
-    return [task for task in mandatory if task not in closed_tasks(case)]
-
-
-def closed_tasks(case: AccountCase) -> tuple[str, ...]:
-    return (*case.tasks_done, *case.tasks_waived)
-
-
-def open_conditions(case: AccountCase) -> list[str]:
-    return [each.id for each in case.conditions if each.id not in case.conditions_met]
-
-
 # how the state follows from the facts
 
 
@@ -833,31 +437,6 @@ def with_request(case: AccountCase, fact: RequestFields) -> AccountCase:
 def hash_of(request: RequestFields) -> str:
     names = ("platform", "handle", "place", "purpose", "audience", "administrators", "posters")
     return content_hash(request.model_dump(mode="json", include=set(names)))
-
-
-# names
-
-
-def written(handle: str) -> str:
-    """A handle as the platform shows it, without a leading @."""
-    return unicodedata.normalize("NFKC", handle).strip().removeprefix("@").strip()
-
-
-def claim(platform: str, handle: str) -> str:
-    """The key that one account alone may hold: platforms do not tell upper from lower case in handles."""
-    return f"account:{platform}:{written(handle).casefold()}"
-
-
-def in_words(stage: Stage) -> str:
-    return stage.value.replace("_", " ")
-
-
-def name_of(command: Command) -> str:
-    return type(command).__name__
-
-
-def one_of(names: Sequence[str]) -> str:
-    return f"one of {', '.join(names)}" if names else "nothing: none is open"
 
 
 ACCOUNT_CREATION = Page(PROCESS, AccountCase, decide, evolve, opens_with=(RequestAccount,))

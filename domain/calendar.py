@@ -7,6 +7,7 @@ Tuesday opens, exactly as for a question that came on Friday night. So a later s
 """
 
 from bisect import bisect_left, bisect_right
+from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -398,6 +399,14 @@ class Calendar(Frozen):
         if moment.utcoffset() is None:
             raise CalendarError(f"{moment.isoformat()} has no time zone; give it one, such as UTC")
         return moment.astimezone(self.zone)
+
+    def months_after(self, moment: datetime, months: int) -> datetime:
+        """The same wall time so many months later, or on the month's last day where it has no such day."""
+        wall = self.local(moment)
+        years, month = divmod(wall.month - 1 + months, 12)
+        year, month = wall.year + years, month + 1
+        day = min(wall.day, monthrange(year, month)[1])
+        return instant(wall.date().replace(year=year, month=month, day=day), wall.time(), self.zone)
 
     # -- how it finds out
 

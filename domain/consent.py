@@ -7,16 +7,43 @@ is enough. PU-3: nobody but the guardian speaks for a minor. The fields follow I
 
 from __future__ import annotations
 
-from calendar import monthrange
 from datetime import UTC, date, datetime, time
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
 from domain.calendar import instant
-from domain.clauses import PR_12, PR_13, PU_3, PU_6
+from domain.clauses import PR_12, PR_13, PU_6
+from domain.consent_messages import (
+    ConfirmConsent,
+    ConsentActive,
+    ConsentExpired,
+    ConsentKept,
+    ConsentRecorded,
+    ConsentRejected,
+    ConsentRenewed,
+    ConsentRevoked,
+    ConsentRevoking,
+    NoticeProven,
+    OptedOut,
+    OptOut,
+    ProveNotice,
+    RecordConsent,
+    RejectConsent,
+    RenewalFellDue,
+    RenewConsent,
+    RevocationKnown,
+    Shown,
+    When,
+)
+from domain.consent_rules import (
+    a_proof_of_the_notice,
+    it_can_be_confirmed,
+    on_the_day_of_the_program,
+    what_is_recorded_can_be,
+)
 from domain.facts import (
     Act,
     ActorKind,
@@ -25,33 +52,16 @@ from domain.facts import (
     Decision,
     Evidence,
     Fact,
-    Line,
     NoAuthority,
     Page,
-    PatronId,
-    PersonId,
     Refused,
-    Sealed,
-    Slug,
     State,
     Value,
-    every_one_of,
 )
-from domain.patron_basis import (
-    Consent,
-    ConsentFellDue,
-    ConsentNoted,
-    ConsentOver,
-    ConsentStands,
-    ContentId,
-    Form,
-    OfConsent,
-    PersonOptedOut,
-    Program,
-    Standing,
-    Target,
-)
+from domain.patron_basis import ConsentOver, ConsentStands, Form
+from domain.patron_register import Consent
 from domain.policy import Role
+from domain.steps import in_words
 from domain.waiting import (
     Asked,
     Due,
@@ -67,12 +77,12 @@ from domain.waiting import (
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import only_staff, only_staff_who_handle_it, only_the_system
 
 if TYPE_CHECKING:
     from domain.library import Library
 
 PROCESS = "consent"
-STATUS_HASH = r"^([0-9a-f]{64})?$"
 
 
 class Stage(StrEnum):
@@ -89,182 +99,6 @@ class Stage(StrEnum):
 
 IN_FORCE = (Stage.ACTIVE, Stage.REVOCATION_ASKED)
 OVER = (Stage.REVOKED, Stage.EXPIRED, Stage.REJECTED)
-
-
-class Obtained(StrEnum):
-    """How the consent was given: each in writing, or on the platform itself."""
-
-    PAPER = auto()
-    EMAIL = auto()
-    WEB_FORM = auto()
-    PLATFORM = auto()
-    NOTICE = auto()
-
-
-class Shown(StrEnum):
-    """How it was made sure who gave it."""
-
-    KNOWN_AT_THE_BRANCH = auto()
-    LIBRARY_CARD = auto()
-    PHOTO_ID = auto()
-    CONTACT_ON_FILE = auto()
-    PLATFORM_ACCOUNT = auto()
-
-
-class When(StrEnum):
-    BEFORE = auto()
-    DURING = auto()
-
-
-# what people ask for
-
-
-class RecordConsent(Command, kind="consent.RecordConsent"):
-    """`patron` and `guardian` are numbers given by a door. `of_age_in` is the first of the month in which a minor
-    comes of age: the day of birth itself is nowhere on record. `status_sha256`: the hash of a secret with which the
-    patron sees their receipt."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("name", "guardian_name", "email", "telephone", "handle", "note")
-    concerns: ClassVar[tuple[str, ...]] = ("patron", "guardian")
-    form: Form
-    place: Slug
-    obtained: Obtained
-    patron: PatronId | None = None
-    guardian: PatronId | None = None
-    minor: bool = False
-    of_age_in: date | None = None
-    contents: tuple[ContentId, ...] = Field(default=(), max_length=100)
-    targets: tuple[Target, ...] = Field(default=(), max_length=50)
-    until: date | None = None
-    given_at: AwareDatetime | None = None
-    language: Line = "en"
-    program: Program | None = None
-    status_sha256: str = Field(default="", pattern=STATUS_HASH)
-    name: Sealed | None = None
-    guardian_name: Sealed | None = None
-    email: Sealed | None = None
-    telephone: Sealed | None = None
-    handle: Sealed | None = None
-    note: Sealed | None = None
-
-
-class ConfirmConsent(Command, kind="consent.ConfirmConsent"):
-    """Staff saw the writing and made sure who gave it; for a guardian also that they are one."""
-
-    shown: Shown
-    guardian_shown: bool = False
-    evidence: tuple[Evidence, ...] = Field(default=(), max_length=20)
-
-
-class ProveNotice(Command, kind="consent.ProveNotice"):
-    """The notice was seen up at this moment."""
-
-    when: When
-    seen_at: AwareDatetime
-    evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=20)
-
-
-class OptOut(Command, kind="consent.OptOut"):
-    """On the day of a program, someone asks not to be pictured. `who`: how staff will recognise them."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("who",)
-    concerns: ClassVar[tuple[str, ...]] = ("patron",)
-    patron: PatronId
-    who: Sealed | None = None
-
-
-class RejectConsent(Command, kind="consent.RejectConsent"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    reason: Sealed
-
-
-class RenewConsent(Command, kind="consent.RenewConsent"):
-    """Whoever has come of age gives their own written permission."""
-
-    shown: Shown
-    evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=20)
-
-
-# what happened
-
-
-class ConsentRecorded(ConsentNoted, kind="consent.ConsentRecorded"):
-    obtained: Obtained
-    minor: bool
-    of_age_in: date | None
-    until: date | None
-    given_at: AwareDatetime
-    language: Line
-    status_sha256: str = ""
-    recorded_by: str
-    name: Sealed | None = None
-    guardian_name: Sealed | None = None
-    email: Sealed | None = None
-    telephone: Sealed | None = None
-    handle: Sealed | None = None
-    note: Sealed | None = None
-
-
-class ConsentActive(ConsentStands, kind="consent.ConsentActive"):
-    """`by`: who made sure; empty where a notice was proven twice."""
-
-    by: str
-    shown: Shown | None = None
-    evidence: tuple[Evidence, ...] = ()
-
-
-class NoticeProven(OfConsent, kind="consent.NoticeProven"):
-    when: When
-    seen_at: AwareDatetime
-    by: PersonId
-    evidence: tuple[Evidence, ...]
-
-
-class OptedOut(PersonOptedOut, kind="consent.OptedOut"):
-    who: Sealed | None = None
-
-
-class RevocationKnown(OfConsent, kind="consent.RevocationKnown"):
-    """Someone who may has asked that it end; it is not accepted yet."""
-
-    revocation: Line
-
-
-class ConsentKept(OfConsent, kind="consent.ConsentKept"):
-    """What was asked came to nothing: it stands as before."""
-
-    revocation: Line
-
-
-class ConsentRevoking(OfConsent, kind="consent.ConsentRevoking"):
-    """Accepted: no new use; those that stand are being removed."""
-
-    revocation: Line
-
-
-class ConsentRevoked(ConsentOver, kind="consent.ConsentRevoked"):
-    standing: ClassVar[Standing] = Standing.REVOKED
-    revocation: Line
-
-
-class ConsentExpired(ConsentOver, kind="consent.ConsentExpired"):
-    """Nothing new from now on; what was published under it may stand."""
-
-
-class ConsentRejected(ConsentOver, kind="consent.ConsentRejected"):
-    standing: ClassVar[Standing] = Standing.REJECTED
-    clauses: ClassVar[tuple[str, ...]] = (PR_13, PU_3)
-    reason: Sealed
-
-
-class RenewalFellDue(ConsentFellDue, kind="consent.RenewalFellDue"):
-    clauses: ClassVar[tuple[str, ...]] = (PR_13, PU_3)
-
-
-class ConsentRenewed(ConsentStands, kind="consent.ConsentRenewed"):
-    by: str
-    shown: Shown
-    evidence: tuple[Evidence, ...]
 
 
 class Proof(Value):
@@ -333,36 +167,36 @@ def decide(act: Act, case: ConsentCase, library: Library) -> Decision:
             return Decision((recorded, ask_to_look_at_it(recorded, library)), authority)
 
         case ConfirmConsent() as confirm, Stage.RECORDED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             it_can_be_confirmed(confirm, case)
             return Decision((as_active(case, library, act.person, confirm.shown, confirm.evidence),), authority)
 
         case ProveNotice() as proof, Stage.RECORDED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             a_proof_of_the_notice(proof, case, library)
             proven = proof.becomes(NoticeProven, consent=case.case, by=act.person)
             return Decision((proven, *active_once_proven_twice(proven, case, library)), authority)
 
         case OptOut() as opt_out, Stage.RECORDED | Stage.ACTIVE:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             on_the_day_of_the_program(opt_out, case, library)
             return Decision((opt_out.becomes(OptedOut, consent=case.case),), authority)
 
         case RejectConsent() as reject, Stage.RECORDED | Stage.RENEWAL_DUE:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             rejected = reject.becomes(ConsentRejected, consent=case.case, frees=case.consent.own_contents())
             return Decision((rejected,), authority)
 
         case RenewConsent() as renew, Stage.RENEWAL_DUE:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
             return Decision((as_renewed(renew, case, act.person, library),), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_13)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_13)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_RECORDED:
@@ -391,179 +225,12 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
 def the_patron_or_staff(act: Act, record: RecordConsent, library: Library) -> Authority | None:
     """A patron speaks for themselves or as the guardian they say they are; staff record what came in writing."""
     if act.by.kind is not ActorKind.PATRON:
-        return only_staff(act, library)
+        return only_staff(act, PR_12, library)
     if act.by.id not in (record.patron, record.guardian):
         raise NoAuthority(PR_12, "nobody gives consent for someone else", "the patron's own, or the guardian's")
     if record.form is Form.EVENT_NOTICE:
         raise NoAuthority(PR_13, "a notice is put up by the library", "let staff record it")
     return Authority()
-
-
-def only_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_12, f"{act.by.id} is not an active employee", "an active employee of the directory")
-    return library.standing(act.person)
-
-
-def only_staff_who_handle_it(act: Act, case: ConsentCase, library: Library) -> Authority:
-    """Headquarters, or the branch where the consent was given."""
-    authority = only_staff(act, library)
-    place = case.consent.place
-    if library.place_of(act.person) != place and not library.at_headquarters(act.person):
-        raise NoAuthority(PR_12, f"only {place} and headquarters handle this consent", f"let someone of {place} do it")
-    return authority
-
-
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_13, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
-
-
-# what must hold
-
-
-def what_is_recorded_can_be(record: RecordConsent, case: ConsentCase, library: Library) -> None:
-    every_one_of(
-        lambda: a_place_of_the_library(record, library),
-        lambda: someone_gave_it_unless_it_is_a_notice(record),
-        lambda: a_minor_does_not_speak_for_themselves(record),
-        lambda: when_a_minor_comes_of_age_is_known(record, library),
-        lambda: a_submission_names_what_was_sent(record),
-        lambda: nothing_has_two_bases(record, case, library),
-        lambda: a_notice_is_for_a_program(record),
-        lambda: a_term_that_is_to_come(record, library),
-        lambda: given_already(record, library),
-        lambda: nobody_who_was_forgotten(record, library),
-    )
-
-
-def a_place_of_the_library(record: RecordConsent, library: Library) -> None:
-    if record.place not in library.policy.places:
-        known = ", ".join(library.policy.places)
-        raise Refused(PR_13, f"the library has no place {record.place}", f"one of {known}")
-
-
-def someone_gave_it_unless_it_is_a_notice(record: RecordConsent) -> None:
-    if (record.form is Form.EVENT_NOTICE) is (record.patron is not None):
-        because = "a notice is to everyone" if record.patron else "it is not said whose consent it is"
-        raise Refused(PR_13, because, "a patron for every form but the notice")
-    if record.patron is not None and record.patron == record.guardian:
-        raise Refused(PU_3, "nobody is their own guardian", "the guardian's own number")
-
-
-def a_minor_does_not_speak_for_themselves(record: RecordConsent) -> None:
-    by_guardian = record.guardian is not None
-    if record.minor and not by_guardian:
-        because = "a minor cannot give this consent for themselves"
-        raise Refused((PU_3, PR_13), because, "the written permission of a parent or guardian")
-    if record.form is Form.GUARDIAN and not record.minor:
-        raise Refused((PU_3, PR_13), "a guardian's permission is for a minor", "the person's own consent")
-    if record.form is Form.ADULT and (record.minor or by_guardian):
-        raise Refused((PU_3, PR_13), "the form is an adult's, and the person is a minor", "the guardian's form")
-
-
-def when_a_minor_comes_of_age_is_known(record: RecordConsent, library: Library) -> None:
-    if not record.minor:
-        if record.of_age_in is not None:
-            raise Refused(PU_3, "someone of age does not come of age", "leave that out")
-        return
-    years = library.policy.settings.age_of_majority_years.value
-    today = library.today
-    latest = date(today.year + years, today.month, 1)
-    if record.of_age_in is None or record.of_age_in.day != 1:
-        because = "it is not known in which month the minor comes of age"
-        raise Refused(PU_3, because, "the day of birth, of which the month of coming of age is kept")
-    if record.of_age_in > latest:
-        raise Refused(PU_3, "the day of birth is still to come", f"one by which they are under {years} now")
-    if record.of_age_in <= today.replace(day=1):
-        raise Refused(PU_3, "the person has come of age, or does this month", "the person's own consent")
-
-
-def a_submission_names_what_was_sent(record: RecordConsent) -> None:
-    if record.form is Form.SUBMISSION and not record.contents:
-        raise Refused(PU_6, "it is not said what was sent in", "the content's name, such as content:poster-2026-03")
-    if record.form is Form.SUBMISSION and any(not each.startswith("content:") for each in record.contents):
-        raise Refused(PU_6, "a picture that the library took was not sent in", "contents named content:…")
-
-
-def nothing_has_two_bases(record: RecordConsent, case: ConsentCase, library: Library) -> None:
-    for content in record.contents if record.form is Form.SUBMISSION else ():
-        holder = library.holder_of(f"basis:{content}")
-        if holder not in (None, case.case):
-            raise Refused(PU_6, f"{content} rests on {holder} already", "another name for other content")
-
-
-def a_notice_is_for_a_program(record: RecordConsent) -> None:
-    if (record.form is Form.EVENT_NOTICE) is not (record.program is not None):
-        because = "it is not said for which program" if record.program is None else "only a notice is for a program"
-        raise Refused(PR_13, because, "the program, with its beginning and its end, for a notice alone")
-    if record.program is not None and record.program.ends <= record.program.starts:
-        raise Refused(PR_13, "the program ends before it begins", "an end after its beginning")
-
-
-def a_term_that_is_to_come(record: RecordConsent, library: Library) -> None:
-    if record.until is not None and record.until <= library.today:
-        raise Refused(PR_13, f"{record.until} is over", "a last day that is still to come, or none")
-
-
-def given_already(record: RecordConsent, library: Library) -> None:
-    if record.given_at is not None and record.given_at > library.at:
-        raise Refused(PR_13, "it would be given in the future", "when it was given")
-
-
-def nobody_who_was_forgotten(record: RecordConsent, library: Library) -> None:
-    for patron in filter(None, (record.patron, record.guardian)):
-        if library.is_forgotten(patron):
-            raise Refused(PR_12, f"patron {patron} was forgotten", "leave the number out: a door gives a new one")
-
-
-def it_can_be_confirmed(confirm: ConfirmConsent, case: ConsentCase) -> None:
-    every_one_of(
-        lambda: a_notice_is_proven_not_confirmed(case),
-        lambda: the_writing_is_kept(confirm, case),
-        lambda: whoever_signs_as_guardian_is_one(confirm, case),
-    )
-
-
-def a_notice_is_proven_not_confirmed(case: ConsentCase) -> None:
-    if case.consent.form is Form.EVENT_NOTICE:
-        raise Refused(PR_13, "a notice counts once it was seen before and during the program", "ProveNotice, twice")
-
-
-def the_writing_is_kept(confirm: ConfirmConsent, case: ConsentCase) -> None:
-    """What came by the web form is on record in this case itself."""
-    if case.consent.obtained is not Obtained.WEB_FORM and not confirm.evidence:
-        raise Refused(PR_13, "the writing is not on file", "`evidence`: a picture of it, kept for this case")
-
-
-def whoever_signs_as_guardian_is_one(confirm: ConfirmConsent, case: ConsentCase) -> None:
-    if case.consent.guardian is not None and not confirm.guardian_shown:
-        raise Refused((PU_3, PR_13), "it is not shown that they are the guardian", "guardian_shown, once it is")
-
-
-def a_proof_of_the_notice(proof: ProveNotice, case: ConsentCase, library: Library) -> None:
-    program = case.consent.program
-    if program is None:
-        raise Refused(PR_13, "only a notice is proven so", "ConfirmConsent")
-    if case.proven(proof.when):
-        raise Refused(PR_13, f"the notice is proven for {proof.when} already", "the other moment")
-    if proof.seen_at > library.at:
-        raise Refused(PR_13, "that moment is still to come", "when the notice was seen")
-    if proof.when is When.BEFORE and proof.seen_at >= program.starts:
-        raise Refused(PR_13, "the program had begun by then", f"a moment before {program.starts.isoformat()}")
-    if proof.when is When.DURING and not program.starts <= proof.seen_at <= program.ends:
-        raise Refused(PR_13, "that is not within the program", "a moment from its beginning to its end")
-
-
-def on_the_day_of_the_program(opt_out: OptOut, case: ConsentCase, library: Library) -> None:
-    program = case.consent.program
-    if program is None:
-        raise Refused(PR_13, "there is no notice to opt out of", "a revocation, for a consent of one's own")
-    if opt_out.patron in case.opted_out:
-        raise Refused(PR_13, "that patron has opted out already", "nothing")
-    first, last = (library.calendar.local(each).date() for each in (program.starts, program.ends))
-    if not first <= library.today <= last:
-        raise Refused(PR_13, f"the program is on {first}, and opting out is for the day", "a revocation, afterwards")
 
 
 # what follows
@@ -600,7 +267,7 @@ def until_when(recorded: ConsentRecorded, library: Library) -> datetime | None:
     said = day_begins(recorded.until, library) if recorded.until else None
     if recorded.form not in (Form.ADULT, Form.GUARDIAN):
         return said
-    longest = months_after(library.at, library.policy.settings.consent_term_months.value, library)
+    longest = library.calendar.months_after(library.at, library.policy.settings.consent_term_months.value)
     return min(said, longest) if said else longest
 
 
@@ -609,20 +276,12 @@ def as_renewed(renew: RenewConsent, case: ConsentCase, by: str, library: Library
     form = Form.SUBMISSION if case.consent.form is Form.SUBMISSION else Form.ADULT
     return renew.becomes(
         ConsentRenewed, consent=case.case, form=form, since=library.at, by=by,
-        until=months_after(library.at, months, library),
+        until=library.calendar.months_after(library.at, months),
     )  # fmt: skip
 
 
 def day_begins(day: date, library: Library) -> datetime:
     return instant(day, time(0), library.calendar.zone).astimezone(UTC)
-
-
-def months_after(at: datetime, months: int, library: Library) -> datetime:
-    wall = library.calendar.local(at)
-    years, month = divmod(wall.month - 1 + months, 12)
-    year, month = wall.year + years, month + 1
-    day = min(wall.day, monthrange(year, month)[1])
-    return instant(wall.date().replace(year=year, month=month, day=day), wall.time(), library.calendar.zone)
 
 
 def ask_to_look_at_it(recorded: ConsentRecorded, library: Library) -> Asked:
@@ -768,10 +427,6 @@ HOW_IT_ENDED: dict[type[Fact], Stage] = {
     ConsentExpired: Stage.EXPIRED,
     ConsentRejected: Stage.REJECTED,
 }
-
-
-def in_words(name: StrEnum) -> str:
-    return name.value.replace("_", " ")
 
 
 CONSENT = Page(PROCESS, ConsentCase, decide, evolve, opens_with=(RecordConsent,))

@@ -10,48 +10,53 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
 from domain.clauses import PR_12
-from domain.facts import (
-    Act,
-    ActorKind,
-    Authority,
-    Command,
-    Decision,
-    Fact,
-    Line,
-    NoAuthority,
-    Page,
-    PatronId,
-    PersonId,
-    Refused,
-    Sealed,
-    Sha256,
-    State,
-    Value,
-    content_hash,
+from domain.erasure_messages import (
+    AgreeToErase,
+    AskErasure,
+    DestructionBegun,
+    ErasureAgreed,
+    ErasureAsked,
+    ErasureExpired,
+    ErasureHeld,
+    ErasureRefused,
+    ErasureWithdrawn,
+    LookAgain,
+    LookedForAgain,
+    PatronErased,
+    RecordDestruction,
+    RefuseErasure,
+    ReportWhatStands,
+    Trace,
+    WhatStandsLookedAt,
+    WithdrawErasure,
+    claim,
 )
-from domain.in_force import PatronForgotten
+from domain.facts import Act, Authority, Decision, Fact, NoAuthority, Page, Refused, State, content_hash
+from domain.requests import ask_to_decide
+from domain.steps import in_words
 from domain.waiting import (
     Asked,
     LetTimePass,
     Reconsider,
     Wait,
     WaitingFact,
-    due_moments,
     evolve_wait,
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import only_staff, only_the_system
 
 if TYPE_CHECKING:
     from domain.library import Library
 
 PROCESS = "erasure"
 FIRST, SECOND = "erasure_first", "erasure_second"
+LOOKED_AT_BY_THE_SYSTEM = "what stands against an erasure is looked at by the system"
 
 
 class Stage(StrEnum):
@@ -70,148 +75,6 @@ class Stage(StrEnum):
 
 OVER = (Stage.ERASED, Stage.REFUSED, Stage.WITHDRAWN, Stage.EXPIRED)
 NO_WAY_BACK = (Stage.DESTROYING, *OVER)
-
-
-class AskedBy(StrEnum):
-    PATRON = auto()
-    GUARDIAN = auto()
-    LIBRARY = auto()
-
-
-class Trace(Value):
-    """A case in which something is sealed under the patron's key."""
-
-    case: Line
-    open: bool
-    account: str = Field(default="", max_length=200)
-    newest: AwareDatetime
-
-
-# what people and the system ask for
-
-
-class AskErasure(Command, kind="erasure.AskErasure"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    concerns: ClassVar[tuple[str, ...]] = ("patron",)
-    patron: PatronId
-    asked_by: AskedBy
-    reason: Sealed
-
-
-class ReportWhatStands(Command, kind="erasure.ReportWhatStands"):
-    """The system's own: where the log has something of this patron."""
-
-    traces: tuple[Trace, ...] = Field(default=(), max_length=100_000)
-
-
-class LookAgain(Command, kind="erasure.LookAgain"):
-    """Whoever asked, or headquarters: what stood against it may have ended."""
-
-
-class AgreeToErase(Command, kind="erasure.AgreeToErase"):
-    content: Sha256
-
-
-class RefuseErasure(Command, kind="erasure.RefuseErasure"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    content: Sha256
-    reason: Sealed
-
-
-class WithdrawErasure(Command, kind="erasure.WithdrawErasure"):
-    pass
-
-
-class RecordDestruction(Command, kind="erasure.RecordDestruction"):
-    """The system's own: the key is gone, and these are the key-encryption keys before and after."""
-
-    kek_before: Line
-    kek_after: Line
-    survivors: int = Field(ge=0)
-
-
-# what happened
-
-
-class OfErasure(Fact):
-    clauses: ClassVar[tuple[str, ...]] = (PR_12,)
-
-
-class ErasureAsked(OfErasure, kind="erasure.ErasureAsked"):
-    patron: PatronId
-    asked_by: AskedBy
-    reason: Sealed
-    by: PersonId
-
-    def claims(self) -> tuple[str, ...]:
-        return (claim(self.patron),)
-
-
-class WhatStandsLookedAt(OfErasure, kind="erasure.WhatStandsLookedAt"):
-    """Nothing stands against it; it would reach into these cases."""
-
-    cases: tuple[str, ...]
-    accounts: tuple[str, ...]
-
-
-class ErasureHeld(OfErasure, kind="erasure.ErasureHeld"):
-    """What stands against it: legal holds, open cases, or a term until which the record is kept."""
-
-    cases: tuple[str, ...]
-    accounts: tuple[str, ...]
-    holds: tuple[str, ...]
-    open_cases: tuple[str, ...]
-    kept_until: AwareDatetime | None
-
-
-class LookedForAgain(OfErasure, kind="erasure.LookedForAgain"):
-    pass
-
-
-class ErasureAgreed(OfErasure, kind="erasure.ErasureAgreed"):
-    by: PersonId
-    nth: int
-    content: Sha256
-
-
-class CameToNothing(OfErasure):
-    patron: PatronId
-
-    def releases(self) -> tuple[str, ...]:
-        return (claim(self.patron),)
-
-
-class ErasureRefused(CameToNothing, kind="erasure.ErasureRefused"):
-    reason: Sealed
-    by: PersonId
-
-
-class ErasureWithdrawn(CameToNothing, kind="erasure.ErasureWithdrawn"):
-    by: PersonId
-
-
-class ErasureExpired(CameToNothing, kind="erasure.ErasureExpired"):
-    pass
-
-
-class DestructionBegun(OfErasure, kind="erasure.DestructionBegun"):
-    """From here on there is no way back."""
-
-    patron: PatronId
-    by: tuple[PersonId, ...]
-
-
-class PatronErased(PatronForgotten, kind="erasure.PatronErased"):
-    """The proof: the patron's wrapping key is left out where all others were wrapped anew, and the key-encryption key
-    that had wrapped it is written over. `kek_after` is the one of that moment."""
-
-    kek_before: Line
-    kek_after: Line
-    survivors: int
-    agreed_by: tuple[PersonId, ...]
-
-    def releases(self) -> tuple[str, ...]:
-        return (claim(self.patron),)
 
 
 class ErasureCase(State):
@@ -256,18 +119,18 @@ class ErasureCase(State):
 def decide(act: Act, case: ErasureCase, library: Library) -> Decision:
     match act.command, case.stage:
         case AskErasure() as ask, Stage.NOT_ASKED:
-            authority = only_someone_of_the_staff(act, library)
+            authority = only_staff(act, PR_12, library, remedy="someone of the staff asks for the patron")
             not_erased_yet(ask.patron, library)
             not_asked_already(ask.patron, library)
             return Decision((ask.becomes(ErasureAsked, by=act.person),), authority)
 
         case ReportWhatStands() as report, Stage.LOOKING:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             held = what_stands_against_it(report.traces, case, library)
             return Decision((held,) if held else looked_at(report.traces, case, library))
 
         case ReportWhatStands() as report, Stage.AGREED:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             held = what_stands_against_it(report.traces, case, library)
             return Decision((held or DestructionBegun(patron=case.patron, by=case.agreed_by),))
 
@@ -279,7 +142,7 @@ def decide(act: Act, case: ErasureCase, library: Library) -> Decision:
             decided_on_what_stands(content, case)
             no_hold_stands(case, library)
             agreed = ErasureAgreed(by=act.person, nth=1, content=content)
-            return Decision((agreed, ask_to_decide(SECOND, (*parties(case), act.person), library)), authority)
+            return Decision((agreed, ask_them(SECOND, (*parties(case), act.person), library)), authority)
 
         case AgreeToErase(content=content), Stage.SECOND_DECISION:
             authority = only_who_decides(act, SECOND, case, library)
@@ -297,15 +160,15 @@ def decide(act: Act, case: ErasureCase, library: Library) -> Decision:
             return Decision((ErasureWithdrawn(patron=case.patron, by=act.person),), authority)
 
         case RecordDestruction() as done, Stage.DESTROYING:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             return Decision((done.becomes(PatronErased, patron=case.patron, agreed_by=case.agreed_by),))
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_12, LOOKED_AT_BY_THE_SYSTEM)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_ASKED:
@@ -328,12 +191,6 @@ FOLLOWS = {
 # who may
 
 
-def only_someone_of_the_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_12, f"{act.by.id} is not an active employee", "someone of the staff asks for the patron")
-    return library.standing(act.person)
-
-
 def only_who_asked_or_headquarters(act: Act, case: ErasureCase, library: Library) -> Authority:
     if library.may_act(act.person) and (act.person == case.requester or library.at_headquarters(act.person)):
         return library.standing(act.person)
@@ -347,11 +204,6 @@ def only_who_decides(act: Act, which: str, case: ErasureCase, library: Library) 
 def parties(case: ErasureCase) -> tuple[str, ...]:
     """Whoever asked, and whoever agreed already: two different persons decide, and neither on their own request."""
     return (*case.editors, *case.agreed_by)
-
-
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_12, "what stands against an erasure is looked at by the system", "nothing: wait")
 
 
 # what must hold
@@ -411,22 +263,11 @@ def kept_until_then(traces: tuple[Trace, ...], library: Library) -> datetime | N
 
 def looked_at(traces: tuple[Trace, ...], case: ErasureCase, library: Library) -> tuple[Fact, ...]:
     cases, accounts = reached(traces)
-    return WhatStandsLookedAt(cases=cases, accounts=accounts), ask_to_decide(FIRST, parties(case), library)
+    return WhatStandsLookedAt(cases=cases, accounts=accounts), ask_them(FIRST, parties(case), library)
 
 
-def ask_to_decide(which: str, not_these: tuple[str, ...], library: Library) -> Asked:
-    role, _, persons = library.who_decides(which, "", not_these)
-    rule = library.decides(which)
-    return Asked(
-        rests_on=(PR_12,),
-        role=role,
-        place=library.headquarters,
-        persons=persons,
-        to="decide on erasing a patron",
-        since=library.at,
-        due=due_moments(library.headquarters, library.at, library),
-        escalates_to=rule.stands_in if role is rule.by else None,
-    )
+def ask_them(which: str, not_these: tuple[str, ...], library: Library) -> Asked:
+    return ask_to_decide(which, "", not_these, "decide on erasing a patron", PR_12, library)
 
 
 def what_time_brings(case: ErasureCase, library: Library) -> tuple[Fact, ...]:
@@ -502,14 +343,6 @@ def content_of(case: ErasureCase, cases: tuple[str, ...]) -> str:
     """Bound to what would be reached: an agreement to forget more than was read is none."""
     asked = case.request.model_dump(mode="json") if case.request else {}
     return content_hash({"asked": asked, "cases": sorted(cases)})
-
-
-def claim(patron: str) -> str:
-    return f"erasure:{patron}"
-
-
-def in_words(name: StrEnum) -> str:
-    return name.value.replace("_", " ")
 
 
 ERASURE = Page(PROCESS, ErasureCase, decide, evolve, opens_with=(AskErasure,))

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime
 from domain.clauses import PR_1, PR_4, PR_5, PR_19
 from domain.directory import OfPerson
 from domain.facts import Fact, Recorded, Refused, Value
-from domain.hr_feed import GroupStored
+from domain.hr_feed_messages import GroupStored
 from domain.in_force import (
     AccountPutInService,
     AccountTakenOutOfService,

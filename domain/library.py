@@ -18,12 +18,14 @@ from domain.clauses import PR_19
 from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson, Person, PersonLeft, PersonRolesChanged
 from domain.facts import Act, Authority, Envelope, Fact, NoAuthority, Refused
-from domain.hr_feed import STAFF_FILE, HrRegister
+from domain.hr_feed_messages import STAFF_FILE
+from domain.hr_register import HrRegister
 from domain.in_force import Account, InForce, Right, account_scope, forgotten_scope, rights_scope
 from domain.legal_hold import SCOPE as LEGAL_HOLDS
 from domain.legal_hold import HoldPlaced, HoldReleased
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
-from domain.patron_basis import Consent, Content, PatronBasis, Use, consent_scope, content_scope, patron_scope
+from domain.patron_basis import consent_scope, content_scope, patron_scope
+from domain.patron_register import Consent, Content, PatronBasis, Use
 from domain.policy import DECIDES_CAME_LATER, Decides, Policy, Role, policy_on_record
 from domain.policy_adoption import PolicyAdopted
 

@@ -13,7 +13,8 @@ from pydantic import AwareDatetime
 
 from domain.clauses import PR_12, PR_13, PR_14, PU_3, PU_6
 from domain.facts import Refused, Value
-from domain.patron_basis import PRINT, Basis, Consent, Content, Form, Identifiable, Standing
+from domain.patron_basis import PRINT, Basis, Form, Identifiable, Standing
+from domain.patron_register import Consent, Content
 
 if TYPE_CHECKING:
     from domain.library import Library

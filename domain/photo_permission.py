@@ -9,43 +9,35 @@ from __future__ import annotations
 
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from pydantic import AwareDatetime, Field
+from typing import TYPE_CHECKING
 
 from domain.clauses import PR_12, PR_13, PR_14
-from domain.facts import (
-    Act,
-    ActorKind,
-    Authority,
-    Command,
-    Decision,
-    Evidence,
-    Fact,
-    NoAuthority,
-    Page,
-    PatronId,
-    PersonId,
-    Refused,
-    Sealed,
-    Slug,
-    State,
-    Value,
-    every_one_of,
-)
+from domain.facts import Act, Command, Decision, Fact, Page, Refused, State, every_one_of
 from domain.may_use import against_the_basis
-from domain.patron_basis import (
-    BasisGiven,
-    BasisTaken,
-    ConsentId,
-    Content,
-    Identifiable,
-    OfContent,
-    PersonSeen,
-    PictureGone,
-    PictureHeld,
+from domain.patron_basis import Identifiable, a_place_of_the_library
+from domain.patron_register import Content
+from domain.photo_permission_messages import (
+    MOST_PERSONS,
+    AddPicture,
+    GiveBasis,
+    IdentifyPerson,
+    PermissionGiven,
+    PermissionTaken,
+    PersonIdentified,
+    PictureAdded,
+    PictureBlocked,
+    PictureCleared,
+    PictureNeverCame,
+    PicturePartlyUsable,
+    PictureSetAside,
+    PictureTakenIn,
+    SetPictureAside,
+    TakeBasis,
+    Taken,
+    TakePictureIn,
 )
 from domain.policy import Role
+from domain.steps import does_not_follow
 from domain.waiting import (
     Asked,
     Due,
@@ -58,14 +50,13 @@ from domain.waiting import (
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import only_staff, only_staff_who_handle_it, only_the_system
 
 if TYPE_CHECKING:
     from domain.library import Library
 
 PROCESS = "photo_permission"
 A_MILLION = 1_000_000
-# the picture is sealed under the keys of all of them, and of its case
-MOST_PERSONS = 18
 
 
 class Stage(StrEnum):
@@ -79,135 +70,6 @@ class Stage(StrEnum):
 
 
 OVER = (Stage.SET_ASIDE, Stage.NEVER_CAME)
-
-
-class Person(Identifiable):
-    """`who`: how staff recognise them in the picture."""
-
-    who: Sealed
-
-
-class Taken(Value):
-    """What was read of the picture itself. `had_location`: it said where it was taken; that was left out."""
-
-    format: Literal["JPEG", "PNG", "WEBP"]
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    had_location: bool
-
-
-# what people ask for
-
-
-class TakePictureIn(Command, kind="photo_permission.TakePictureIn"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("persons.*.who", "note")
-    taken_at: AwareDatetime
-    taken_by: PersonId
-    place: Slug
-    program: Slug | None = None
-    persons: tuple[Person, ...] = Field(default=(), max_length=MOST_PERSONS)
-    note: Sealed | None = None
-
-    @classmethod
-    def patrons_concerned(cls, fields: dict[str, Any]) -> tuple[str, ...]:
-        return patrons_named(fields.get("persons"))
-
-
-def patrons_named(persons: object) -> tuple[str, ...]:
-    found = [each.get("patron") for each in persons if isinstance(each, dict)] if isinstance(persons, list) else []
-    return tuple(dict.fromkeys(each for each in found if isinstance(each, str)))
-
-
-class AddPicture(Command, kind="photo_permission.AddPicture"):
-    """The picture itself, as the intake left it: without what a camera writes beside it."""
-
-    evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=1)
-    taken: Taken
-
-
-class IdentifyPerson(Command, kind="photo_permission.IdentifyPerson"):
-    """Someone else can be recognised."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("person.who",)
-    person: Person
-
-    @classmethod
-    def patrons_concerned(cls, fields: dict[str, Any]) -> tuple[str, ...]:
-        return patrons_named([fields.get("person")])
-
-
-class GiveBasis(Command, kind="photo_permission.GiveBasis"):
-    patron: PatronId
-    consent: ConsentId
-
-
-class TakeBasis(Command, kind="photo_permission.TakeBasis"):
-    """The basis was given by mistake, or another one is to take its place."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    patron: PatronId
-    reason: Sealed
-
-
-class SetPictureAside(Command, kind="photo_permission.SetPictureAside"):
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    reason: Sealed
-
-
-# what happened
-
-
-class PictureTakenIn(PictureHeld, kind="photo_permission.PictureTakenIn"):
-    """Who is named here is named in the picture's own words in `named`."""
-
-    taken_by: PersonId
-    program: Slug | None
-    named: tuple[Person, ...]
-    by: PersonId
-    note: Sealed | None = None
-
-
-class PictureAdded(OfContent, kind="photo_permission.PictureAdded"):
-    evidence: tuple[Evidence, ...]
-    taken: Taken
-
-
-class PersonIdentified(PersonSeen, kind="photo_permission.PersonIdentified"):
-    who: Sealed
-
-
-class PermissionGiven(BasisGiven, kind="photo_permission.PermissionGiven"):
-    pass
-
-
-class PermissionTaken(BasisTaken, kind="photo_permission.PermissionTaken"):
-    reason: Sealed
-
-
-class Judged(OfContent):
-    """`without`: those whom nothing stands behind."""
-
-    without: tuple[PatronId, ...] = ()
-
-
-class PictureCleared(Judged, kind="photo_permission.PictureCleared"):
-    pass
-
-
-class PicturePartlyUsable(Judged, kind="photo_permission.PicturePartlyUsable"):
-    """Once those without a basis are made unrecognisable."""
-
-
-class PictureBlocked(Judged, kind="photo_permission.PictureBlocked"):
-    pass
-
-
-class PictureSetAside(PictureGone, kind="photo_permission.PictureSetAside"):
-    reason: Sealed
-
-
-class PictureNeverCame(PictureGone, kind="photo_permission.PictureNeverCame"):
-    pass
 
 
 class PhotoCase(State):
@@ -253,48 +115,48 @@ class PhotoCase(State):
 def decide(act: Act, case: PhotoCase, library: Library) -> Decision:
     match act.command, case.stage:
         case TakePictureIn() as take, Stage.NOT_TAKEN_IN:
-            authority = only_staff(act, library)
+            authority = only_staff(act, PR_14, library)
             what_is_taken_in_can_be(take, library)
             taken_in = as_taken_in(take, act)
             to = "add the picture, as the intake leaves it"
             return Decision((taken_in, ask_whoever_took_it(taken_in, to, library)), authority)
 
         case AddPicture() as add, Stage.AWAITING_PICTURE:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             no_larger_than_can_be_looked_at(add.taken, library)
             added = add.becomes(PictureAdded, picture=case.case)
             return Decision((added, *judged_anew(evolve(case, added), library)), authority)
 
         case IdentifyPerson(person=person), Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             each_person_once((*case.persons, person))
             seen = PersonIdentified(picture=case.case, person=plain(person), who=person.who)
             return Decision((seen, *judged_anew(evolve(case, seen), library)), authority)
 
         case GiveBasis() as give, Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             exactly_one_basis(give, case)
             the_basis_stands(give, case, library)
             given = give.becomes(PermissionGiven, picture=case.case)
             return Decision((given, *judged_anew(evolve(case, given), library)), authority)
 
         case TakeBasis() as take, Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             there_is_one_to_take(take, case)
             taken = take.becomes(PermissionTaken, picture=case.case)
             return Decision((taken, *judged_anew(evolve(case, taken), library)), authority)
 
         case SetPictureAside() as aside, Stage.AWAITING_PICTURE | Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
-            authority = only_staff_who_handle_it(act, case, library)
+            authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             it_is_shown_nowhere(case, library)
             return Decision((aside.becomes(PictureSetAside, picture=case.case),), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_system(act, PR_13)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_system(act, PR_13)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.NOT_TAKEN_IN:
@@ -304,8 +166,7 @@ def decide(act: Act, case: PhotoCase, library: Library) -> Decision:
             raise Refused(PR_13, "the picture was set aside", "take it in anew")
 
         case command, stage:
-            follows = ", ".join(each.__name__ for each in FOLLOWS[stage])
-            raise Refused(PR_13, f"{type(command).__name__} does not follow {in_words(stage)}", f"one of {follows}")
+            raise does_not_follow(PR_13, command, stage, FOLLOWS)
 
 
 ONCE_IT_IS_THERE: tuple[type[Command], ...] = (IdentifyPerson, GiveBasis, TakeBasis, SetPictureAside)
@@ -317,45 +178,16 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
 }
 
 
-# who may
-
-
-def only_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_14, f"{act.by.id} is not an active employee", "an active employee of the directory")
-    return library.standing(act.person)
-
-
-def only_staff_who_handle_it(act: Act, case: PhotoCase, library: Library) -> Authority:
-    """Headquarters, or the branch where the picture was taken."""
-    authority = only_staff(act, library)
-    place = case.held.place
-    if library.place_of(act.person) != place and not library.at_headquarters(act.person):
-        raise NoAuthority(PR_12, f"only {place} and headquarters handle this picture", f"let someone of {place} do it")
-    return authority
-
-
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_13, "time passes by the ledger's clock, at nobody's request", "nothing: wait")
-
-
 # what must hold
 
 
 def what_is_taken_in_can_be(take: TakePictureIn, library: Library) -> None:
     every_one_of(
-        lambda: a_place_of_the_library(take, library),
+        lambda: a_place_of_the_library(take.place, PR_13, library),
         lambda: taken_by_one_of_the_staff(take, library),
         lambda: taken_already(take, library),
         lambda: each_person_once(take.persons),
     )
-
-
-def a_place_of_the_library(take: TakePictureIn, library: Library) -> None:
-    if take.place not in library.policy.places:
-        known = ", ".join(library.policy.places)
-        raise Refused(PR_13, f"the library has no place {take.place}", f"one of {known}")
 
 
 def taken_by_one_of_the_staff(take: TakePictureIn, library: Library) -> None:
@@ -533,10 +365,6 @@ def evolve(case: PhotoCase, fact: Fact) -> PhotoCase:
             return case.but(waiting=evolve_wait(case.waiting, fact))
         case _:
             return case
-
-
-def in_words(name: StrEnum) -> str:
-    return name.value.replace("_", " ")
 
 
 PHOTO_PERMISSION = Page(PROCESS, PhotoCase, decide, evolve, opens_with=(TakePictureIn,))

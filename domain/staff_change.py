@@ -10,15 +10,12 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from pydantic import AwareDatetime, Field
+from typing import TYPE_CHECKING, Any
 
 from domain.administrators import counts, what_breaks_pr_7, who_coordinates
 from domain.calendar import instant
-from domain.clauses import PR_4, PR_5, PR_7, PR_8
+from domain.clauses import PR_4, PR_7
 from domain.directory import (
-    AsSent,
     OfPerson,
     Person,
     PersonChanged,
@@ -28,24 +25,26 @@ from domain.directory import (
     PersonReturned,
     PersonRolesChanged,
 )
-from domain.facts import (
-    Act,
-    ActorKind,
-    Authority,
-    Command,
-    Decision,
-    Fact,
-    Line,
-    NoAuthority,
-    Page,
-    PersonId,
-    Refused,
-    State,
-    Value,
-)
-from domain.in_force import Account, SeatFilled, SeatVacated, account_id
+from domain.facts import Act, Decision, Fact, Page, Refused, State
+from domain.in_force import Account, account_id
 from domain.policy import Role
-from domain.telling import Telling
+from domain.staff_change_messages import (
+    AdministratorLeft,
+    AdministratorSeated,
+    Change,
+    CredentialsToRotate,
+    DepartureAhead,
+    DepartureCame,
+    DepartureOffRecord,
+    FollowStaffChange,
+    RemedyClosed,
+    RemedyOpened,
+    ReportStaffChange,
+    SeatAdministrator,
+    StaffChangeFollowed,
+    StaffChangeReported,
+)
+from domain.steps import in_words
 from domain.waiting import (
     Asked,
     Due,
@@ -59,6 +58,7 @@ from domain.waiting import (
     what_changed_around,
     what_is_due,
 )
+from domain.who_may import only_headquarters, only_the_system
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -69,29 +69,12 @@ NEVER: Any = None
 MATTERS = {"active", "start", "end", "branch", "position"}
 
 
-class Change(StrEnum):
-    JOINED = auto()
-    LEFT = auto()
-    MOVED = auto()
-    RETURNED = auto()
-    CHANGED = auto()
-    ROLES = auto()
-
-
 class Stage(StrEnum):
     NOT_BEGUN = auto()
     AHEAD = auto()
     FOLLOWED = auto()
     REMEDY = auto()
     DONE = auto()
-
-
-class Consequence(Value):
-    """An event that followed in another case."""
-
-    kind: Line
-    case: Line
-    event: Line
 
 
 def change_of(fact: OfPerson) -> Change | None:
@@ -111,117 +94,6 @@ def change_of(fact: OfPerson) -> Change | None:
             return Change.ROLES
         case _:
             return Change.CHANGED
-
-
-# what people and the system ask for
-
-
-class FollowStaffChange(Command, kind="staff_change.FollowStaffChange"):
-    """The system's own: HR recorded a change, in this event of the log."""
-
-    person: PersonId
-    change: Change
-    event: Line
-    log_position: int
-    from_place: AsSent = ""
-
-
-class ReportStaffChange(Command, kind="staff_change.ReportStaffChange"):
-    """The system's own: every other case has been asked anew, and this is what followed there."""
-
-    consequences: tuple[Consequence, ...] = Field(default=(), max_length=100_000)
-
-
-class SeatAdministrator(Command, kind="staff_change.SeatAdministrator"):
-    """Headquarters mends a breach of PR-7: this person administers the account from now on."""
-
-    account: Line
-    person: PersonId
-
-
-# what happened
-
-
-class OfStaffChange(Fact):
-    clauses: ClassVar[tuple[str, ...]] = (PR_4, PR_5, PR_7)
-    person: PersonId
-
-
-class StaffChangeFollowed(OfStaffChange, kind="staff_change.StaffChangeFollowed"):
-    change: Change
-    event: Line
-    log_position: int
-    place: str
-
-
-class DepartureAhead(OfStaffChange, kind="staff_change.DepartureAhead"):
-    """`at` is the first moment at which they are gone; `in_breach` the accounts that would then break PR-7."""
-
-    last_day: date
-    at: AwareDatetime
-    in_breach: tuple[str, ...]
-
-
-class DepartureCame(OfStaffChange, kind="staff_change.DepartureCame"):
-    pass
-
-
-class DepartureOffRecord(OfStaffChange, kind="staff_change.DepartureOffRecord"):
-    """HR says something else by now; that is followed by a case of its own."""
-
-
-class AdministratorLeft(SeatVacated, kind="staff_change.AdministratorLeft"):
-    pass
-
-
-class AdministratorSeated(SeatFilled, kind="staff_change.AdministratorSeated"):
-    by: PersonId
-
-
-class CredentialsToRotate(OfStaffChange, kind="staff_change.CredentialsToRotate"):
-    """Accounts whose secrets this person may know."""
-
-    clauses: ClassVar[tuple[str, ...]] = (PR_7, PR_8)
-    accounts: tuple[str, ...]
-
-
-class OfRemedy(Fact):
-    clauses: ClassVar[tuple[str, ...]] = (PR_7,)
-    account: str
-
-
-class RemedyOpened(OfRemedy, kind="staff_change.RemedyOpened"):
-    because: Line
-
-
-class RemedyClosed(OfRemedy, kind="staff_change.RemedyClosed"):
-    pass
-
-
-class StaffChangeReported(Telling, OfStaffChange, kind="staff_change.StaffChangeReported"):
-    """One report on everything that followed, to whoever runs the branch and to HR."""
-
-    change: Change
-    consequences: tuple[Consequence, ...]
-    seats_vacated: tuple[str, ...]
-    credentials: tuple[str, ...]
-    remedies: tuple[str, ...]
-    last_day: date | None = None
-    in_breach_then: tuple[str, ...] = ()
-
-    def subject(self) -> str:
-        return f"Staff change: {self.person}: what followed"
-
-    def lines(self) -> tuple[str, ...]:
-        return (
-            f"HR recorded a change ({self.change.value}) of {self.person}.",
-            *(f"In {each.case}: {each.kind.partition('.')[2]}" for each in self.consequences),
-            *(f"No longer administers {account}" for account in self.seats_vacated),
-            *(f"Change the credentials of {account}" for account in self.credentials),
-            *(f"Too few administrators: {account}" for account in self.remedies),
-            *((f"Their last day is {self.last_day}.",) if self.last_day else ()),
-            *(f"Too few administrators after that: {account}" for account in self.in_breach_then),
-        )
 
 
 class StaffChangeCase(State):
@@ -258,28 +130,28 @@ class StaffChangeCase(State):
 def decide(act: Act, case: StaffChangeCase, library: Library) -> Decision:
     match act.command, case.stage:
         case FollowStaffChange() as follow, Stage.NOT_BEGUN:
-            only_the_system(act)
+            only_the_follower(act)
             place = follow.from_place or library.place_of(follow.person)
             followed = follow.becomes(StaffChangeFollowed, place=place)
             return Decision((followed, *what_follows_here(follow, library)))
 
         case ReportStaffChange() as report, Stage.FOLLOWED:
-            only_the_system(act)
+            only_the_follower(act)
             return Decision((as_reported(report, case, library),))
 
         case SeatAdministrator() as seat, Stage.FOLLOWED | Stage.AHEAD | Stage.REMEDY:
-            authority = only_headquarters(act, library)
+            authority = only_headquarters(act, PR_7, library, to="seat an administrator")
             account = an_account_to_be_mended(seat, case, library)
             someone_who_counts(seat.person, library)
             seated = AdministratorSeated(account=account.id, administrator=seat.person, by=act.person)
             return Decision((seated, *mended_by(seat.person, account, library)), authority)
 
         case LetTimePass(), _:
-            only_the_system(act)
+            only_the_follower(act)
             return Decision(what_time_brings(case, library))
 
         case Reconsider(), _:
-            only_the_system(act)
+            only_the_follower(act)
             return Decision(what_follows_from_outside(case, library))
 
         case _, Stage.DONE:
@@ -292,15 +164,8 @@ def decide(act: Act, case: StaffChangeCase, library: Library) -> Decision:
 # who may, and for whom
 
 
-def only_the_system(act: Act) -> None:
-    if act.by.kind is not ActorKind.TIMER:
-        raise NoAuthority(PR_4, "what HR records is followed by the system", "let HR record the change")
-
-
-def only_headquarters(act: Act, library: Library) -> Authority:
-    if not library.at_headquarters(act.person):
-        raise NoAuthority(PR_7, "only headquarters may seat an administrator", "let someone of headquarters do it")
-    return library.standing(act.person)
+def only_the_follower(act: Act) -> None:
+    only_the_system(act, PR_4, "what HR records is followed by the system", "let HR record the change")
 
 
 def an_account_to_be_mended(seat: SeatAdministrator, case: StaffChangeCase, library: Library) -> Account:
@@ -538,10 +403,6 @@ def after_a_remedy(case: StaffChangeCase) -> StaffChangeCase:
     if case.remedies:
         return case
     return case.but(waiting=None, stage=Stage.DONE if case.stage is Stage.REMEDY else case.stage)
-
-
-def in_words(stage: Stage) -> str:
-    return stage.value.replace("_", " ")
 
 
 STAFF_CHANGE = Page(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from domain.facts import Fact, Line, PatronId, PersonId, Sealed
 
 
@@ -11,12 +13,13 @@ class Telling(Fact):
     told: tuple[PersonId, ...]
     also_to: tuple[Line, ...] = ()
 
+    @abstractmethod
     def subject(self) -> str:
-        raise NotImplementedError
+        """One line, in which nothing is sealed."""
 
+    @abstractmethod
     def lines(self) -> tuple[str, ...]:
         """What the letter says; nothing that is sealed."""
-        raise NotImplementedError
 
 
 class LetterToPatron(Fact):
@@ -27,9 +30,10 @@ class LetterToPatron(Fact):
     email: Sealed | None
     sealed_in: str
 
+    @abstractmethod
     def subject(self) -> str:
-        raise NotImplementedError
+        """One line, in which nothing is sealed."""
 
+    @abstractmethod
     def lines(self) -> tuple[str, ...]:
         """What the letter says; nothing that is sealed, and nobody's name."""
-        raise NotImplementedError

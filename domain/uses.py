@@ -13,10 +13,8 @@ from pydantic import Field
 from domain.clauses import PR_13, PR_14
 from domain.facts import (
     Act,
-    Authority,
     Command,
     Decision,
-    NoAuthority,
     Page,
     PatronId,
     PersonId,
@@ -27,6 +25,7 @@ from domain.facts import (
 )
 from domain.may_use import may_use
 from domain.patron_basis import ContentId, Target, UseBegun, UseOver
+from domain.who_may import only_staff
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -63,14 +62,14 @@ class UseEnded(UseOver, kind="uses.UseEnded"):
 def decide(act: Act, _: State, library: Library) -> Decision:
     match act.command:
         case RecordUse() as wanted:
-            authority = only_staff(act, library)
+            authority = only_staff(act, PR_14, library)
             answer = may_use(wanted.used, wanted.target, library, wanted.hiding)
             answer.or_refuse()
             recorded = wanted.becomes(UseRecorded, use=act.id, since=library.at, bases=answer.bases, by=act.person)
             return Decision((recorded,), authority)
 
         case EndUse() as end:
-            authority = only_staff(act, library)
+            authority = only_staff(act, PR_14, library)
             use = library.use(end.use)
             if use is None or not use.stands_at(library.at):
                 raise Refused(PR_14, f"no use {end.use} stands", "one that `imprimatur consent uses` lists as standing")
@@ -78,12 +77,6 @@ def decide(act: Act, _: State, library: Library) -> Decision:
 
         case _:
             raise Refused(PR_13, f"{act.command.kind} is not a step of the register of uses", "RecordUse or EndUse")
-
-
-def only_staff(act: Act, library: Library) -> Authority:
-    if not library.is_employee(act.person):
-        raise NoAuthority(PR_14, f"{act.by.id} is not an active employee", "an active employee of the directory")
-    return library.standing(act.person)
 
 
 USES = Page(STREAM, State, decide, lambda state, _: state)

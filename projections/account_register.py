@@ -15,7 +15,7 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL
 
-from domain.account_creation import (
+from domain.account_creation_messages import (
     AccountApproved,
     AccountOpened,
     AdministrationConfirmed,
@@ -24,9 +24,8 @@ from domain.account_creation import (
     RequestAmended,
     RequestFields,
     claim,
-    coordinators_among,
-    enough_administrators_one_a_coordinator,
 )
+from domain.account_creation_rules import coordinators_among, enough_administrators_one_a_coordinator
 from domain.directory import FriendsRoleDeclared, OfPerson
 from domain.facts import Fact, Refused
 from domain.in_force import SeatChanged, SeatFilled

@@ -15,7 +15,7 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
-from domain.account_creation import claim
+from domain.account_creation_messages import claim
 from domain.attempts import AttemptRefused, AttemptsSuppressed
 from domain.in_force import PREFIX
 from projections.folding import process_of

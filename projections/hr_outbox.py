@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from domain.facts import Fact
 from domain.in_force import RightsBegun, RightsEnded, RightsPaused, RightsResumed
 from domain.posting_rights import HOW_IT_ENDED
-from domain.staff_change import StaffChangeReported
+from domain.staff_change_messages import StaffChangeReported
 from projections.projection import Logged, Projection
 
 COLUMNS = ("event_id", "log_position", "case_id", "person", "kind", "data", "at")

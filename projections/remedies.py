@@ -12,7 +12,8 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL
 
-from domain.staff_change import PROCESS, RemedyClosed, RemedyOpened
+from domain.staff_change import PROCESS
+from domain.staff_change_messages import RemedyClosed, RemedyOpened
 from domain.waiting import Asked, Due, DueMoment, DueMomentsReissued
 from projections.projection import Logged, Projection
 

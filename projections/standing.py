@@ -17,7 +17,7 @@ from psycopg.sql import SQL
 from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson
 from domain.facts import Fact
-from domain.hr_feed import (
+from domain.hr_feed_messages import (
     GroupDeleted,
     GroupStored,
     HrSystemRegistered,

@@ -23,7 +23,7 @@ class LedgerActivities:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    @activity.defn(name=RECORD)
+    @activity.defn(name=RECORD, no_thread_cancel_exception=True)
     def record(self, ask: Ask) -> Told:
         """An answer for each submission. Malformed and unproven ones are values too: nothing is retried for them."""
         if not ask.submissions:
@@ -43,7 +43,7 @@ class LedgerActivities:
             self._ledger.count_malformed(ask.case, malformed)
         return Told(answers=answers, facts=self._facts_after(ask))
 
-    @activity.defn(name=LET_TIME_PASS)
+    @activity.defn(name=LET_TIME_PASS, no_thread_cancel_exception=True)
     def let_time_pass(self, ask: Ask) -> Told:
         """Whatever is due by the ledger's own clock becomes a fact; whoever calls this can hasten nothing."""
         state = self._ledger.state(ask.case)

@@ -19,7 +19,8 @@ from psycopg_pool import PoolTimeout
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.account_creation import BEING_MADE, AccountCase, open_conditions, open_tasks
+from domain.account_creation import BEING_MADE, AccountCase
+from domain.account_creation_rules import open_conditions, open_tasks
 from domain.facts import (
     KINDS,
     Actor,
@@ -150,7 +151,9 @@ class Desk:
         case = f"{process}-{uuid5(CASE_IDS, f'{caller.person}/{id_}')}"
         (opening,) = PAGES[process].opens_with
         submission = await self._prepared(case, opening.kind, fields, caller, id_, concerns)
-        answer = await self._sending.opening(submission)
+        actor = Actor(kind=caller.kind, id=caller.person)
+        sender = Sender(actor, caller.method, caller.channel, self.clock.now())
+        answer = await self._sending.opening(submission, sender)
         return {"case": case, "command": id_, **answer}
 
     async def act(
@@ -197,25 +200,17 @@ class Desk:
     def _prepare(
         self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str, concerns: Sequence[str]
     ) -> Submission:
-        library = self.ledger.library()
-        concerns = (*concerns, *self._concerned(case))
+        state, library = self.ledger.seen(case)
+        concerns = (*concerns, *concerned(state))
         longest, fields = library.policy.settings.reason_max_chars.value, numbered(kind, fields, id_, library)
         filled = filled_in(kind, fields, case, id_, self.seal, longest, concerns)
-        given, fields = fields, self._with_content_seen(case, kind, filled)
+        given, fields = fields, with_content_seen(state, kind, filled)
         plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
         self._evidence_is_kept(plain.command())  # malformed here is told at the door and goes no further
         # before it is on record: a patron who is on record is found
         note_patrons(kind, given, self.patrons)
         actor = Actor(kind=caller.kind, id=caller.person)
         return self.door.prove(plain, actor, caller.method, caller.channel, self.clock.now())
-
-    def _concerned(self, case: str) -> tuple[str, ...]:
-        """The patrons whom everything in this case concerns, whether or not it is said again."""
-        page = PAGES.get(case.partition("-")[0])
-        if page is None or not hasattr(page.state, "concerned"):
-            return ()
-        concerned: tuple[str, ...] = getattr(self.ledger.state(case), "concerned", tuple)()
-        return concerned
 
     def _evidence_is_kept(self, command: Command) -> None:
         for named in getattr(command, "evidence", ()):
@@ -224,13 +219,6 @@ class Desk:
                 raise Malformed(
                     "evidence", "no such file is kept for this case", "what `imprimatur evidence add` printed"
                 )
-
-    def _with_content_seen(self, case: str, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """Who names no content decides on the request as this desk shows it now."""
-        if "content" not in KINDS[kind].model_fields or "content" in fields:
-            return fields
-        # of a case that nobody requested there is nothing to see: the ledger says so
-        return fields | {"content": getattr(self.ledger.state(case), "content", "") or NOTHING_SEEN}
 
     # -- what people look at
 
@@ -394,9 +382,10 @@ class Desk:
             raise NoAuthority("PR-2", f"{person} has nothing to do with this case", "let someone who has add the file")
 
     def _keep(self, content: bytes, media_type: str, case: str, concerns: Sequence[str]) -> Evidence:
-        if self.ledger.state(case).position == 0:
+        state = self.ledger.state(case)
+        if state.position == 0:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
-        return self.evidence.put(content, media_type, case, patron_keys((*concerns, *self._concerned(case))))
+        return self.evidence.put(content, media_type, case, patron_keys((*concerns, *concerned(state))))
 
     # -- sessions
 
@@ -424,6 +413,20 @@ class Desk:
             return await asyncio.to_thread(do, *with_, **named)
         except (PersistenceError, DatabaseError, PoolTimeout) as error:
             raise Unreachable("PostgreSQL") from error
+
+
+def concerned(state: State) -> tuple[str, ...]:
+    """The patrons whom everything in this case concerns, whether or not it is said again."""
+    found: tuple[str, ...] = getattr(state, "concerned", tuple)()
+    return found
+
+
+def with_content_seen(state: State, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Who names no content decides on the request as this desk shows it now."""
+    if "content" not in KINDS[kind].model_fields or "content" in fields:
+        return fields
+    # of a case that nobody requested there is nothing to see: the ledger says so
+    return fields | {"content": getattr(state, "content", "") or NOTHING_SEEN}
 
 
 def command_id(given: str | None, caller: Caller) -> str:

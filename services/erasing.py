@@ -14,7 +14,8 @@ from psycopg.sql import SQL
 from temporalio import activity
 
 from domain.attempts import SUFFIX
-from domain.erasure import PROCESS, ErasureCase, RecordDestruction, ReportWhatStands, Stage, Trace
+from domain.erasure import PROCESS, ErasureCase, Stage
+from domain.erasure_messages import RecordDestruction, ReportWhatStands, Trace
 from domain.facts import Command, patron_key
 from domain.openings import BESIDE
 from domain.pages import CASE_PROCESSES

@@ -39,7 +39,7 @@ from domain.facts import (
     State,
     content_hash,
 )
-from domain.hr_feed import HrRegister
+from domain.hr_register import HrRegister
 from domain.library import Library, Register
 from domain.pages import CASE_PROCESSES, PAGES
 from services.clock import Clock
@@ -171,6 +171,17 @@ class Ledger(Application[str]):
             raise judged.refused
         return judged.facts
 
+    def foreseen(self, command: Command, case: str, sender: Sender) -> State | None:
+        """The case as it will stand if nothing moves before this is decided, by what is in memory now; None where it
+        would be refused."""
+        judged = self._judge(Attempt(self._act(command, "rehearsal", case, sender), sender))
+        if judged.refused or not judged.facts:
+            return None
+        state = self._in_memory(case)
+        for position, fact in enumerate(judged.facts, start=judged.stood_at + 1):
+            state = judged.attempt.page.fold_one(state, fact, position, judged.policy)
+        return state
+
     def proven(self, submission: Submission) -> Proven:
         """Who sends this, or Unproven."""
         if not self._register.position:
@@ -207,6 +218,15 @@ class Ledger(Application[str]):
     def state(self, case: str) -> State:
         """The case as it stands in the log now."""
         self._read_on(case)
+        return self._in_memory(case)
+
+    def seen(self, case: str) -> tuple[State, Library]:
+        """The case and the library as they stand in the log now, in one reading."""
+        self._read_on(case)
+        with self._mutex:
+            return self._in_memory(case), Library(self._register.still(), self.clock.now())
+
+    def _in_memory(self, case: str) -> State:
         with self._mutex:
             held = self._cases.get(case)
         if held:

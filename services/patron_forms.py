@@ -9,12 +9,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID, uuid5
 
-from domain.consent import RecordConsent
+from domain.consent_messages import RecordConsent
 from domain.facts import Malformed
 from domain.library import Library
 from domain.patron_basis import Form
-from domain.photo_permission import IdentifyPerson, TakePictureIn
-from domain.revocation import AskRevocation
+from domain.photo_permission_messages import IdentifyPerson, TakePictureIn
+from domain.revocation_messages import AskRevocation
 from services.patrons import PatronIndex
 
 PATRONS = UUID("a4f0a1c6-5c0e-5f7e-9f44-0f5a6c2a9d11")

@@ -20,6 +20,8 @@ from psycopg import Connection, Cursor
 from psycopg.errors import LockNotAvailable
 from psycopg.rows import DictRow, TupleRow, tuple_row
 
+from services.group_commit import GroupCommit
+
 ATTEMPTS = 10
 WAIT_SECONDS = 0.2
 # A connection that answers no more must not hold its thread for ever; what was asked is then asked on another.
@@ -35,6 +37,7 @@ CONNECTION = {
 }
 
 RECORD = "select * from ledger.record_decision_in_events(%s::json, %b::bytea[])"
+RECORD_TOGETHER = "select * from ledger.record_decisions_in_events(%s::json[], %s::integer[], %b::bytea[])"
 EVENTS = "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
 STREAM_AFTER = EVENTS + "where originator_id = %s and originator_version > %s order by originator_version"
 SHARED_AFTER = EVENTS + "where shared and notification_id > %s order by notification_id"
@@ -113,19 +116,31 @@ class Recording:
     recorded_at: datetime | None = None
 
 
+class ToRecord(NamedTuple):
+    """One decision, as the database is asked to record it."""
+
+    decision: str
+    states: list[bytes]
+
+
 class LedgerRecorder(PostgresApplicationRecorder):
     def __init__(self, datastore: PostgresDatastore, *, events_table_name: str = "events") -> None:
         super().__init__(datastore, events_table_name="events")
         self.channel_name = "ledger_events"
         if isinstance(datastore.pool.kwargs, dict):
             datastore.pool.kwargs.update(CONNECTION)
+        self._together = GroupCommit[ToRecord, TupleRow](
+            lambda group: self._asked(lambda conn: recorded_together(conn, group))
+        )
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         """Positions in the log, or NotRecorded. `recording` goes with the events; `within` is a connection that holds
         the lock already."""
         recording: Recording = kwargs["recording"]
-        states = [event.state for event in stored_events]
-        self._asked(lambda conn: record(conn, states, recording), kwargs.get("within"))
+        asked = ToRecord(described(recording), [event.state for event in stored_events])
+        within: Connection[DictRow] | None = kwargs.get("within")
+        row = recorded_together(within, [asked])[0] if within else self._together.ask(asked)
+        learn(recording, row)
         return range(recording.first, recording.last + 1)
 
     def _asked(self, ask: Callable[[Connection[DictRow]], T], within: Connection[DictRow] | None = None) -> T:
@@ -230,9 +245,9 @@ def tuples(conn: Connection[DictRow]) -> Cursor[TupleRow]:
     return conn.cursor(row_factory=tuple_row)
 
 
-def record(conn: Connection[DictRow], states: list[bytes], recording: Recording) -> None:
+def described(recording: Recording) -> str:
     # one argument and not eight: what is said of a decision is small, and each argument has its price
-    decision = json.dumps(
+    return json.dumps(
         {
             "sender": recording.sender,
             "command_id": recording.command_id,
@@ -244,9 +259,19 @@ def record(conn: Connection[DictRow], states: list[bytes], recording: Recording)
             "read_up_to": recording.read_up_to,
         }
     )
-    row = tuples(conn).execute(RECORD, (decision, states), prepare=True).fetchone()
-    if row is None:
-        raise NotRecorded("nothing", "the recording function gave no answer")
+
+
+def recorded_together(conn: Connection[DictRow], group: Sequence[ToRecord]) -> list[TupleRow]:
+    """The recording function's answer for each."""
+    if len(group) == 1:
+        return tuples(conn).execute(RECORD, group[0], prepare=True).fetchall()
+    states = [state for each in group for state in each.states]
+    asked = ([each.decision for each in group], [len(each.states) for each in group], states)
+    return tuples(conn).execute(RECORD_TOGETHER, asked, prepare=True).fetchall()
+
+
+def learn(recording: Recording, row: TupleRow) -> None:
+    """Where it stands now, or NotRecorded."""
     outcome, first, last, refusal, content_hash, recorded, detail = row
     if outcome == "answered":
         known = Known(first, last, json.loads(refusal) if refusal else None, content_hash)

@@ -17,18 +17,24 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.facts import Malformed
-from domain.pages import CASE_PROCESSES
+from domain.pages import CASE_PROCESSES, PAGES
 from services.activities import as_answer, as_malformed
 from services.credentials import Unproven
-from services.ledger import Answer, Ledger, unproven_refusal
+from services.ledger import Answer, Ledger, Sender, unproven_refusal
 from services.reconciler import Reconciler
 from services.settings import Settings
 from services.submissions import Submission
+from workflows.case import SEARCH_ATTRIBUTES, what_is_seen
 from workflows.catalogue import TYPE_NAMES
 
 ANSWER_WITHIN = timedelta(seconds=30)
@@ -49,9 +55,9 @@ class Sending:
     def __init__(self, settings: Settings, client: Callable[[], Awaitable[Client]], ledger: Ledger) -> None:
         self._settings, self._client, self._ledger = settings, client, ledger
 
-    async def opening(self, submission: Submission) -> dict[str, Any]:
+    async def opening(self, submission: Submission, sender: Sender) -> dict[str, Any]:
         """Starts the case. Unreachable with the command's id where a service is away, as for `step`."""
-        return await self._reached(self._start(submission), submission.id)
+        return await self._reached(self._start(submission, self._foreseen(submission, sender)), submission.id)
 
     async def step(self, submission: Submission) -> dict[str, Any]:
         sending = self._update if submission.process in CASE_PROCESSES else self._directly
@@ -75,7 +81,15 @@ class Sending:
             service = "a worker (none answered)" if away else f"Temporal at {self._settings.temporal_address}"
             raise Unreachable(service, id_) from error
 
-    async def _start(self, submission: Submission) -> dict[str, Any]:
+    def _foreseen(self, submission: Submission, sender: Sender) -> TypedSearchAttributes:
+        """What the case will show once this is recorded: given along at its start it costs nothing, said afterwards it
+        is one more step. The workflow puts right what comes otherwise."""
+        state = self._ledger.foreseen(submission.command(), submission.case, sender)
+        seen = what_is_seen(PAGES[submission.process], state) if state else {}
+        pairs = [SearchAttributePair(SEARCH_ATTRIBUTES[name], value) for name, value in seen.items()]
+        return TypedSearchAttributes(pairs)
+
+    async def _start(self, submission: Submission, seen: TypedSearchAttributes) -> dict[str, Any]:
         client, payload = await self._client(), submission.model_dump(mode="json")
 
         async def ask() -> dict[str, Any]:
@@ -86,6 +100,7 @@ class Sending:
                 task_queue=self._settings.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=seen,
             )
             answer: dict[str, Any] = await client.execute_update_with_start_workflow(
                 "submit", payload, start_workflow_operation=start, id=update_id(submission), rpc_timeout=ANSWER_WITHIN

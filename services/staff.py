@@ -24,6 +24,8 @@ from temporalio.client import (
 )
 
 from domain import account_creation, posting_rights
+from domain import account_creation_messages as of_accounts
+from domain import posting_rights_messages as of_rights
 from domain.administrators import what_breaks_pr_7
 from domain.delegation import STREAM as DELEGATION
 from domain.delegation import DelegationLapsed
@@ -31,16 +33,9 @@ from domain.facts import Act, Command, Fact, Malformed, Recorded, Refused, State
 from domain.in_force import RightsEnded
 from domain.library import Library
 from domain.pages import PAGES
-from domain.staff_change import (
-    Consequence,
-    ReportStaffChange,
-    StaffChangeCase,
-    StaffChangeReported,
-    Stage,
-    credentials_known_to,
-    day_after,
-    seats_of,
-)
+from domain.requests import TakenBack
+from domain.staff_change import StaffChangeCase, Stage, credentials_known_to, day_after, seats_of
+from domain.staff_change_messages import Consequence, ReportStaffChange, StaffChangeReported
 from domain.waiting import LetTimePass, Reconsider, TaskRerouted
 from services.activities import as_fact_of_case
 from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from
@@ -53,22 +48,22 @@ NIGHTLY = "imprimatur-staff-orphans"
 AT_NIGHT, THERE = "30 3 * * *", "America/Chicago"
 ASKED_ANEW = (account_creation.PROCESS, posting_rights.PROCESS)
 END_A_CASE: tuple[type[Fact], ...] = (
-    account_creation.AccountOpened,
-    account_creation.AccountRefused,
-    account_creation.RequestWithdrawn,
-    account_creation.RequestExpired,
-    posting_rights.RightsRefused,
-    posting_rights.RequestWithdrawn,
-    posting_rights.RequestExpired,
+    of_accounts.AccountOpened,
+    of_accounts.AccountRefused,
+    of_accounts.RequestWithdrawn,
+    of_accounts.RequestExpired,
+    of_rights.RightsRefused,
+    of_rights.RequestWithdrawn,
+    of_rights.RequestExpired,
     *posting_rights.HOW_IT_ENDED,
 )
 FOLLOW_FROM_A_CHANGE: tuple[type[Fact], ...] = (
     TaskRerouted,
     DelegationLapsed,
-    account_creation.RequestWithdrawn,
-    posting_rights.RequestWithdrawn,
-    posting_rights.RightsLapsed,
-    posting_rights.RightsSuperseded,
+    of_accounts.RequestWithdrawn,
+    of_rights.RequestWithdrawn,
+    of_rights.RightsLapsed,
+    of_rights.RightsSuperseded,
 )
 ENDINGS = frozenset(each.kind for each in END_A_CASE)
 CONSEQUENCES = sorted(each.kind for each in FOLLOW_FROM_A_CHANGE)
@@ -171,7 +166,7 @@ def concerns(person: str, recorded: Recorded, ledger: Ledger) -> bool:
             return holder == person
         case DelegationLapsed(left=left):
             return left == person
-        case account_creation.RequestWithdrawn(cause=cause) | posting_rights.RequestWithdrawn(cause=cause):
+        case TakenBack(cause=cause):
             state, _ = ledger.read_on(recorded.envelope.case)
             return bool(cause) and getattr(state, "requester", "") == person
         case _:

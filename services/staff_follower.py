@@ -17,7 +17,8 @@ from domain.directory import OfPerson, PersonMoved
 from domain.facts import Recorded
 from domain.founding import STREAM as FOUNDING
 from domain.founding import BeginFollowingStaff, follows_staff_since
-from domain.staff_change import PROCESS, FollowStaffChange, change_of
+from domain.staff_change import PROCESS, change_of
+from domain.staff_change_messages import FollowStaffChange
 from services.ledger import EVENT_IDS, SYSTEM, Ledger
 from services.staff import COLUMNS, rows_of
 

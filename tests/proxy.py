@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 # what commits: the call of the recording function by itself, and the end of a longer transaction
-COMMITTING = (b"record_decision_in_events", b"COMMIT")
+COMMITTING = (b"record_decision_in_events", b"record_decisions_in_events", b"COMMIT")
 ASKS_FOR_ENCRYPTION = {80877103, 80877104}
 READY = (b"Z\x00\x00\x00\x05I", b"Z\x00\x00\x00\x05T", b"Z\x00\x00\x00\x05E")
 

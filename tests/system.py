@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from joserfc.jwk import OKPKey
 
-from domain.account_creation import RequestAccount
+from domain.account_creation_messages import RequestAccount
 from domain.facts import Actor, ActorKind, Channel, Command, Sealed
 from services.clock import Clock
 from services.credentials import DoorKey

@@ -67,7 +67,7 @@ class Case:
         self._malformed = 0
         self._nudged = False
         self._arrivals = 0
-        self._shown: dict[str, str] = {}
+        self._shown = shown_at_start()
         # dangerous without the lock: recording awaits, and the next command would be sent with a stale position
         self._one_at_a_time = asyncio.Lock()
 
@@ -231,12 +231,26 @@ class Case:
 
     def _show(self) -> None:
         """Search attributes, where they changed. Nothing personal stands in them."""
-        seen = {"Process": self.page.name, "Stage": str(self.state.stage), **self.state.search()}
+        seen = what_is_seen(self.page, self.state)
         if changed := {name: value for name, value in seen.items() if self._shown.get(name) != value}:
             workflow.upsert_search_attributes(
                 [SEARCH_ATTRIBUTES[name].value_set(value) for name, value in changed.items()]
             )
             self._shown = seen
+
+
+def what_is_seen(page: Page, state: Any) -> dict[str, str]:
+    return {"Process": page.name, "Stage": str(state.stage), **state.search()}
+
+
+def shown_at_start() -> dict[str, str]:
+    """What whoever started this gave along; it may be wrong, and is then put right. A run that goes on for another has
+    that one's, and shows all of it again."""
+    info = workflow.info()
+    if info.continued_run_id is not None:
+        return {}
+    given = {name: info.typed_search_attributes.get(key) for name, key in SEARCH_ATTRIBUTES.items()}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def case_of(page: Page) -> str:

@@ -37,12 +37,14 @@ from services.api.asking import (
 from services.api.audit import add_audit
 from services.api.evidence import add_evidence
 from services.api.front_page import front_page
+from services.api.hr_files import HR_FILES, add_hr_files
 from services.api.patrons import add_patron_readings, add_patrons
 from services.api.readings import add_readings
 from services.audit.history_keeper import run_history_keeper
 from services.credentials import Unproven
 from services.desk import Desk, NoSuchCase, Unreachable
 from services.evidence import LARGEST_FILE_BYTES
+from services.hr.csv_feed import LARGEST_FEED_BYTES
 from services.hr.scim import ScimDoor
 from services.opened_files import Erased
 from services.settings import Settings
@@ -84,6 +86,7 @@ def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
     add_audit(app, at_desk)
     add_patrons(app, at_desk, problem, answered)
     add_patron_readings(app, at_desk, Depends(caller))
+    add_hr_files(app, at_desk, problem, answered)
     add_health(app, at_desk)
     app.mount("/scim", scim)
     return app
@@ -125,6 +128,8 @@ def add_size_limit(app: FastAPI) -> None:
     async def no_larger(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         is_a_file = request.url.path.endswith("/evidence") or request.url.path.startswith(PICTURES)
         most = LARGEST_FILE_BYTES if is_a_file else LARGEST_BODY_BYTES
+        if request.url.path == HR_FILES:
+            most = LARGEST_FEED_BYTES
         size = request.headers.get("content-length")
         if request.url.path.startswith(SCIM):  # says in its own words what is too large
             return await go_on(request)

@@ -16,7 +16,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.sql import SQL
 
-from domain.account_creation import OfAccount
+from domain.account_creation_messages import OfAccount
 from domain.directory import OfPerson, Person
 from domain.facts import Malformed, Recorded, State
 from domain.in_force import OfRights, SeatChanged

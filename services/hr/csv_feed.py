@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from domain.directory import Person
 from domain.facts import Malformed
-from domain.hr_feed import HeldRow, may_be_a_person_id
+from domain.hr_feed_messages import HeldRow
+from domain.hr_users import may_be_a_person_id
 from domain.policy import Policy
 
 COLUMNS = ("id", "name", "work_email", "position", "branch", "supervisor", "active", "start", "end", "hours")

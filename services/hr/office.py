@@ -10,25 +10,24 @@ from uuid import uuid4
 
 from domain.directory import OfPerson
 from domain.facts import Command, Fact, Malformed
-from domain.hr_feed import (
+from domain.hr_feed import remedies
+from domain.hr_feed_messages import (
     STAFF_FILE,
     SYSTEM_NAME,
     AssignPeople,
-    HrRegister,
     RegisterHrSystem,
     RevokeHrToken,
-    StoredResource,
     TakeSnapshot,
-    may_be_a_person_id,
-    remedies,
     stream_of,
 )
+from domain.hr_register import HrRegister, StoredResource
+from domain.hr_users import may_be_a_person_id
 from domain.library import Library
 from services.activities import as_answer
 from services.founding import operator_name
 from services.hr.csv_feed import Feed, read_feed
 from services.hr.scim import hash_of_token
-from services.ledger import Ledger, operator
+from services.ledger import Ledger, Sender, operator
 
 TOKEN_BYTES = 32
 
@@ -110,20 +109,22 @@ class Terms(NamedTuple):
     as_of: datetime | None = None
 
 
-def take_file(ledger: Ledger, raw: bytes, terms: Terms) -> dict[str, Any]:
+def take_file(
+    ledger: Ledger, raw: bytes, terms: Terms, sender: Sender | None = None, id_: str | None = None
+) -> dict[str, Any]:
     """Compare a whole file with the directory and apply the difference. With broken rows nothing is applied, unless
-    they may wait in the quarantine."""
+    they may wait in the quarantine. Nobody else being there, the installation's operator sends it."""
     a_name(terms.system)
-    library, who = ledger.library(), operator(operator_name())
+    library, who = ledger.library(), sender or operator(operator_name())
     feed = read_feed(raw, library.policy)
     command = as_snapshot(feed, terms)
     if terms.dry_run or (feed.problems and not terms.skip_broken):
         unstopped = command.model_copy(update={"accept_leavers": True})
         facts = ledger.rehearse(unstopped, stream_of(terms.system), who)
-        return as_told(feed, facts, library) | {"dry_run": terms.dry_run, "applied": False}
-    answer = ledger.submit_own(command, stream_of(terms.system), who, str(uuid4()))
+        return as_told(feed, facts, terms.system, library) | {"dry_run": terms.dry_run, "applied": False}
+    answer = ledger.submit_own(command, stream_of(terms.system), who, id_ or str(uuid4()))
     facts = tuple(each.fact for each in answer.facts)
-    told = as_told(feed, facts, library) | {"dry_run": False, "applied": answer.refusal is None}
+    told = as_told(feed, facts, terms.system, library) | {"dry_run": False, "applied": answer.refusal is None}
     return told | as_answer(answer)
 
 
@@ -138,19 +139,24 @@ def as_snapshot(feed: Feed, terms: Terms) -> TakeSnapshot:
     )
 
 
-def as_told(feed: Feed, facts: tuple[Fact, ...], library: Library) -> dict[str, Any]:
-    """The difference a file makes, by person. `absent`: missing from it, and kept because of a row without an id."""
+def as_told(feed: Feed, facts: tuple[Fact, ...], system: str, library: Library) -> dict[str, Any]:
+    """The difference a file makes, by person. `absent`: of its own people, missing from it, and kept because of a row
+    without an id."""
     changes = [each for each in facts if isinstance(each, OfPerson)]
     named = {each.id for each in feed.people} | {row.person for row in feed.held} | {each.person.id for each in changes}
     whose = any(not row.person for row in feed.held)
     return {
         "difference": [difference(each) for each in changes],
         "unchanged": len(feed.people) - sum(each.person.id in {p.id for p in feed.people} for each in changes),
-        "absent": [each.id for each in library.people() if each.active and each.id not in named] if whose else [],
+        "absent": [each for each in at_work_by(system, library) if each not in named] if whose else [],
         "problems": [str(each) for each in feed.problems],
         "unknown": [str(each) for each in feed.unknown],
         "encoding": feed.encoding,
     }
+
+
+def at_work_by(system: str, library: Library) -> list[str]:
+    return [each.id for each in library.people() if each.active and library.source_of(each.id) == system]
 
 
 def difference(change: OfPerson) -> dict[str, str]:

@@ -55,19 +55,18 @@ from scim2_server.utils import load_default_resource_types, load_default_schemas
 from starlette.types import Receive, Scope, Send
 
 from domain.facts import Actor, ActorKind, Channel, Command, Sealed
-from domain.hr_feed import (
-    ANOTHER_HOLDS,
+from domain.hr_feed import ANOTHER_HOLDS
+from domain.hr_feed_messages import (
     DeleteGroup,
     DeleteUser,
     GroupStored,
-    HrRegister,
     Said,
-    StoredResource,
     StoreGroup,
     StoreUser,
     UserStored,
     stream_of_resource,
 )
+from domain.hr_register import HrRegister, StoredResource
 from services.hr.normaliser import ENTERPRISE, normalised
 from services.ledger import Answer, Ledger, Refusal, Sender
 from services.seal import CannotOpen, Seal
@@ -240,7 +239,7 @@ class LedgerStorage(AsyncScimStorage):
     def __init__(self, system: str, ledger: Ledger, seal: Seal, provider: ScimProvider) -> None:
         self.system, self._ledger, self._seal = system, ledger, seal
         self._mirror, self._lock, self._read_to = Mirror(provider), RLock(), 0
-        self._sender = Sender(Actor(kind=ActorKind.HR_SYSTEM, id=system), METHOD, Channel.HR_FEED, None)
+        self._sender = as_system(system)
 
     # -- reading
 
@@ -556,6 +555,10 @@ class ScimDoor:
 
     def _made(self, system: str) -> Tenant:
         return Tenant(LedgerStorage(system, self._ledger(), self._seal(), self.provider), self.provider)
+
+
+def as_system(system: str) -> Sender:
+    return Sender(Actor(kind=ActorKind.HR_SYSTEM, id=system), METHOD, Channel.HR_FEED, None)
 
 
 def hash_of_token(token: str) -> str:

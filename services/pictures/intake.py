@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from domain.facts import Malformed
-from domain.photo_permission import Taken
+from domain.photo_permission_messages import Taken
 from services.evidence import LARGEST_FILE_BYTES
 
 SECONDS = 30.0

@@ -29,7 +29,8 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from joserfc.jwk import OKPKey
 
-from domain.account_creation import AccountCase, ApproveAccount, CompleteTask
+from domain.account_creation import AccountCase
+from domain.account_creation_messages import ApproveAccount, CompleteTask
 from domain.facts import Actor, ActorKind, Channel, Command, Sealed
 from services.clock import SystemClock
 from services.credentials import DoorKey

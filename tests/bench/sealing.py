@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from domain.account_creation import AccountCase, ApproveAccount, CompleteTask
+from domain.account_creation import AccountCase
+from domain.account_creation_messages import ApproveAccount, CompleteTask
 from domain.facts import Actor, ActorKind, Channel, Command, Sealed, case_key, patron_key
 from services.clock import SystemClock
 from services.database import ROLES, migrate

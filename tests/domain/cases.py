@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.account_creation import (
+from domain.account_creation import Stage
+from domain.account_creation_messages import (
     AmendRequest,
     ApproveAccount,
     AskForChanges,
     RefuseAccount,
-    Stage,
     Wanted,
     WithdrawRequest,
 )

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.account_creation import (
-    AccountCase,
+from domain.account_creation import AccountCase
+from domain.account_creation_messages import (
     ApproveAccount,
     CompleteTask,
     ConfirmAdministration,

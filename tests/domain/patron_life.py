@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from domain.consent import ConfirmConsent, OptOut, ProveNotice, RecordConsent, RejectConsent, RenewConsent, Shown, When
+from domain.consent_messages import (
+    ConfirmConsent,
+    OptOut,
+    ProveNotice,
+    RecordConsent,
+    RejectConsent,
+    RenewConsent,
+    Shown,
+    When,
+)
 from domain.facts import Fact
 from domain.opening_hours import CloseBranch
 from domain.patron_basis import Program
-from domain.photo_permission import (
+from domain.photo_permission_messages import (
     AddPicture,
     GiveBasis,
     IdentifyPerson,
@@ -17,7 +26,7 @@ from domain.photo_permission import (
     TakeBasis,
     TakePictureIn,
 )
-from domain.revocation import (
+from domain.revocation_messages import (
     AcceptRevocation,
     AskRevocation,
     Checked,

@@ -6,12 +6,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from domain.consent import ConfirmConsent, ProveNotice, RecordConsent, Shown, When
+from domain.consent_messages import ConfirmConsent, ProveNotice, RecordConsent, Shown, When
 from domain.facts import Actor, ActorKind, Command, Evidence, Fact
 from domain.may_use import MayUse, may_use
 from domain.patron_basis import Program
-from domain.photo_permission import AddPicture, GiveBasis, Person, Taken, TakePictureIn
-from domain.revocation import AcceptRevocation, AskRevocation, Checked, CheckIdentity
+from domain.photo_permission_messages import AddPicture, GiveBasis, Person, Taken, TakePictureIn
+from domain.revocation_messages import AcceptRevocation, AskRevocation, Checked, CheckIdentity
 from domain.uses import RecordUse
 from tests.domain.world import DURANT, World, names, sealed
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from domain.erasure import (
+from domain.erasure import ErasureCase
+from domain.erasure_messages import (
     AgreeToErase,
     AskedBy,
     AskErasure,
-    ErasureCase,
     LookAgain,
     RecordDestruction,
     RefuseErasure,

@@ -8,7 +8,7 @@ from typing import Any
 from domain.delegation import Delegate
 from domain.directory import OfPerson
 from domain.facts import Actor, ActorKind, Fact
-from domain.hr_feed import (
+from domain.hr_feed_messages import (
     AssignPeople,
     DeleteGroup,
     DeleteUser,
@@ -23,21 +23,22 @@ from domain.hr_feed import (
     stream_of_resource,
 )
 from domain.policy_adoption import AdoptPolicy
-from domain.posting_rights import (
+from domain.posting_rights import RightsCase
+from domain.posting_rights_messages import (
     AmendRequest,
     AskForChanges,
-    Condition,
     GrantRights,
     MeetCondition,
     RefuseRights,
     ReinstateRights,
     RequestRights,
     RevokeRights,
-    RightsCase,
     SuspendRights,
     WithdrawRequest,
 )
-from domain.staff_change import FollowStaffChange, ReportStaffChange, SeatAdministrator, change_of
+from domain.requests import Condition
+from domain.staff_change import change_of
+from domain.staff_change_messages import FollowStaffChange, ReportStaffChange, SeatAdministrator
 from domain.webhooks import EndSubscription, ForgetOldSecret, RotateSecret, Subscribe
 from tests.domain.house import (
     CLERK,

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from domain import disclosure, run_history
-from domain.account_creation import (
+from domain.account_creation_messages import (
     AmendRequest,
     AskForChanges,
     CompleteTask,
-    Condition,
     MeetCondition,
     RefuseAccount,
     WaiveTask,
@@ -42,6 +41,7 @@ from domain.facts import (
 )
 from domain.founding import BeginFollowingStaff
 from domain.opening_hours import BranchClosed, CloseBranch, LiftClosure
+from domain.requests import Condition
 from domain.run_history import KeepRunHistory
 from domain.waiting import Reconsider
 from tests.domain.house import (

@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 import pytest
 from pydantic import ValidationError
 
-from domain.account_creation import (
+from domain.account_creation import Stage
+from domain.account_creation_messages import (
     AccountApproved,
     AccountOpened,
     AccountRefused,
@@ -19,7 +20,6 @@ from domain.account_creation import (
     AskForChanges,
     ChangesAsked,
     CompleteTask,
-    Condition,
     ConditionMet,
     ConfirmAdministration,
     MeetCondition,
@@ -29,7 +29,6 @@ from domain.account_creation import (
     RequestAmended,
     RequestWithdrawn,
     SetUpCompleted,
-    Stage,
     TaskCompleted,
     TaskWaived,
     WaiveTask,
@@ -42,6 +41,7 @@ from domain.directory import DeclareFriendsRole, Person
 from domain.facts import Actor, Command, Decision, Refused
 from domain.policy import Role
 from domain.policy_adoption import AdoptPolicy
+from domain.requests import Condition
 from domain.waiting import (
     Asked,
     Due,

@@ -351,6 +351,21 @@ def test_the_next_opening_is_the_moment_itself_while_open() -> None:
     assert LIBRARY.next_opening("hq", at("2026-03-16T17:00")) == at("2026-03-17T09:00")
 
 
+@pytest.mark.parametrize(
+    ("start", "months", "then"),
+    [
+        ("2026-01-30 09:00", 1, "2026-02-28 09:00"),
+        ("2027-12-31 09:00", 2, "2028-02-29 09:00"),
+        ("2026-03-30 09:00", 1, "2026-04-30 09:00"),
+        ("2026-01-15 09:00", 12, "2027-01-15 09:00"),
+        ("2026-12-01 09:00", 1, "2027-01-01 09:00"),
+        ("2026-02-10 09:00", 2, "2026-04-10 09:00"),  # the clocks have gone forward
+    ],
+)
+def test_months_later_it_is_the_same_wall_time_or_the_months_last_day(start: str, months: int, then: str) -> None:
+    assert LIBRARY.months_after(at(start), months) == at(then)
+
+
 def test_answers_are_in_the_librarys_zone_whatever_zone_the_question_is_in() -> None:
     tokyo = at("2026-03-16T10:30").astimezone(ZoneInfo("Asia/Tokyo"))
     due = LIBRARY.business_days_after("hq", tokyo, 1)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.consent import ConfirmConsent, OptOut, RejectConsent, RenewConsent, Shown, Stage, When
+from domain.consent import Stage
+from domain.consent_messages import ConfirmConsent, OptOut, RejectConsent, RenewConsent, Shown, When
 from domain.facts import Actor, ActorKind, NoAuthority, Refused
 from domain.in_force import PatronForgotten
 from domain.patron_basis import Program

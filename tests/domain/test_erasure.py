@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from domain.erasure import (
+from domain.erasure import Stage
+from domain.erasure_messages import (
     AgreeToErase,
     AskedBy,
     AskErasure,
@@ -19,7 +20,6 @@ from domain.erasure import (
     PatronErased,
     RefuseErasure,
     ReportWhatStands,
-    Stage,
     WithdrawErasure,
 )
 from domain.facts import NoAuthority, Sealed

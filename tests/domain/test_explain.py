@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from domain.explain import Explanation, explain, may_post, more_scopes, scopes_of
 from domain.facts import Refused
-from domain.posting_rights import (
-    Condition,
+from domain.posting_rights_messages import (
     GrantRights,
     MeetCondition,
     ReinstateRights,
@@ -21,6 +20,7 @@ from domain.posting_rights import (
     RevokeRights,
     SuspendRights,
 )
+from domain.requests import Condition
 from tests.domain.world import DURANT, WEST, World, sealed
 
 CASES = [f"posting_rights-00000000-0000-0000-0000-00000000000{nth}" for nth in range(6)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from domain.facts import Command, Fact, Malformed, Refused, content_hash, every_one_of, load_fact
+from domain.telling import LetterToPatron, Telling
 
 
 def stands_against(clause: str, because: str) -> None:
@@ -74,3 +77,9 @@ def test_a_command_becomes_the_fact_that_says_the_same() -> None:
         by: str
 
     assert Ask(what="x").becomes(Said, by="p") == Said(what="x", by="p")
+
+
+@pytest.mark.parametrize("kind", [Telling, LetterToPatron])
+def test_whoever_is_told_something_is_told_it_in_words(kind: type[Fact]) -> None:
+    with pytest.raises(TypeError, match=r"abstract.*lines.*subject"):
+        cast(Any, kind)()

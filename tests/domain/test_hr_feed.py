@@ -20,7 +20,9 @@ from domain.directory import (
     PersonRolesChanged,
 )
 from domain.facts import Actor, ActorKind, Fact, Refused
-from domain.hr_feed import (
+from domain.hr_difference import difference
+from domain.hr_feed import remedies
+from domain.hr_feed_messages import (
     STAFF_FILE,
     AssignPeople,
     DeleteGroup,
@@ -42,15 +44,14 @@ from domain.hr_feed import (
     TakeSnapshot,
     UserDeleted,
     UserStored,
-    difference,
-    remedies,
-    stable_id,
     stream_of,
     stream_of_resource,
 )
+from domain.hr_users import stable_id
 from domain.policy import PolicyError, parse_policy, policy_hash
 from domain.policy_adoption import PolicyAdopted
-from domain.staff_change import Change, change_of
+from domain.staff_change import change_of
+from domain.staff_change_messages import Change
 from tests.domain.world import MONDAY, World, sealed, the_staff
 from tests.system import POLICY
 

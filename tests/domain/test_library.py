@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from domain.account_creation import (
-    AccountApproved,
-)
+from domain.account_creation_messages import AccountApproved
 from domain.clauses import PR_1
 from domain.policy import Role
 from tests.domain.cases import (

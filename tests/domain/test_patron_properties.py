@@ -10,14 +10,14 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from domain.consent import ConsentActive
+from domain.consent_messages import ConsentActive
 from domain.facts import Refused
 from domain.in_force import PatronForgotten
 from domain.library import Library, Register
 from domain.may_use import MayUse, may_use
 from domain.patron_basis import OfUse, UseBegun
-from domain.photo_permission import TakeBasis
-from domain.revocation import ConfirmRemoval, RevocationAccepted
+from domain.photo_permission_messages import TakeBasis
+from domain.revocation_messages import ConfirmRemoval, RevocationAccepted
 from domain.uses import EndUse
 from tests.domain.patrons import COORDINATOR, STAFF, Patrons, consent, patron, picture, revocation
 from tests.domain.world import DURANT, sealed

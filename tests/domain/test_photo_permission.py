@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.consent import OptOut
+from domain.consent_messages import OptOut
 from domain.facts import NoAuthority, Refused
-from domain.photo_permission import (
+from domain.photo_permission import Stage
+from domain.photo_permission_messages import (
     AddPicture,
     GiveBasis,
     IdentifyPerson,
     Person,
     SetPictureAside,
-    Stage,
     TakeBasis,
     Taken,
     TakePictureIn,

@@ -10,20 +10,20 @@ from domain.delegation import Delegate
 from domain.directory import DeclareFriendsRole
 from domain.facts import Refused
 from domain.in_force import Scope
-from domain.posting_rights import (
+from domain.posting_rights import Stage
+from domain.posting_rights_messages import (
     AmendRequest,
     AskForChanges,
-    Condition,
     GrantRights,
     MeetCondition,
     RefuseRights,
     ReinstateRights,
     RequestRights,
     RevokeRights,
-    Stage,
     SuspendRights,
     WithdrawRequest,
 )
+from domain.requests import Condition
 from tests.domain.world import DURANT, OPERATOR, WEST, World, names, sealed
 
 CASE = "posting_rights-00000000-0000-0000-0000-000000000001"

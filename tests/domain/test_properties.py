@@ -20,10 +20,11 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from domain import account_creation, library
-from domain.account_creation import (
+from domain import account_creation, account_creation_rules, library, requests
+from domain import steps as what_follows
+from domain.account_creation import AccountCase, Stage
+from domain.account_creation_messages import (
     AccountApproved,
-    AccountCase,
     AccountOpened,
     AccountRefused,
     AmendRequest,
@@ -31,14 +32,13 @@ from domain.account_creation import (
     AskForChanges,
     ChangesAsked,
     CompleteTask,
-    Condition,
+    ConditionMet,
     ConfirmAdministration,
+    Ending,
     MeetCondition,
-    OnContent,
     OpenAccount,
     RefuseAccount,
     RequestFields,
-    Stage,
     TaskCompleted,
     TaskWaived,
     WaiveTask,
@@ -49,6 +49,7 @@ from domain.directory import DeclareFriendsRole, FriendsRoleDeclared, OfPerson, 
 from domain.facts import Command, Envelope, Recorded, Refused
 from domain.opening_hours import CloseBranch
 from domain.pages import PAGES
+from domain.requests import Condition, OnContent
 from domain.waiting import Asked, BecameOverdue, Escalated, LetTimePass, Reconsider, Reminded, WaitingFact
 from tests.domain.cases import EVERY_TASK
 from tests.domain.house import (
@@ -358,7 +359,7 @@ class History:
         assert confirmed <= set(as_request(facts[last_request]).administrators)
         assert all(self.is_employed(each) and not self.administers_friends(each) for each in confirmed)
         assert confirmed & (self.holding(COORDINATORS[0]) | self.holding(COORDINATORS[1]))
-        met = [each.fact.condition for each in since if isinstance(each.fact, account_creation.ConditionMet)]
+        met = [each.fact.condition for each in since if isinstance(each.fact, ConditionMet)]
         assert sorted(met) == sorted(each.id for each in as_approval(decisions[0]).conditions)
         self.every_task_closed(facts)
 
@@ -443,7 +444,7 @@ class History:
 
     def nothing_follows_the_end(self, case: str) -> None:
         history = self.history(case)
-        ends = [n for n, each in enumerate(history) if isinstance(each.fact, account_creation.Ending | AccountOpened)]
+        ends = [n for n, each in enumerate(history) if isinstance(each.fact, Ending | AccountOpened)]
         assert ends in ([], [len(history) - 1])
 
     def each_moment_once(self, case: str) -> None:
@@ -553,6 +554,7 @@ def last_step(case: AccountCase) -> tuple[Command, str]:
 
 
 RULES_OF_AUTHORITY = ("authority_to_decide", "only")
+RULES_OF_THE_PROCESS = (account_creation, account_creation_rules, requests, what_follows)
 
 
 def raised_in(module: ModuleType) -> Iterator[tuple[str, int, int]]:
@@ -560,8 +562,14 @@ def raised_in(module: ModuleType) -> Iterator[tuple[str, int, int]]:
     for function in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(function, ast.FunctionDef):
             for node in ast.walk(function):
-                if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and named_refused(node.exc.func):
+                if isinstance(node, ast.Raise | ast.Return) and refuses(node):
                     yield function.name, node.lineno, node.end_lineno or node.lineno
+
+
+def refuses(node: ast.Raise | ast.Return) -> bool:
+    """Itself, or by handing the refusal over to whoever raises it."""
+    said = node.exc if isinstance(node, ast.Raise) else node.value
+    return isinstance(said, ast.Call) and named_refused(said.func)
 
 
 def named_refused(function: ast.expr) -> bool:
@@ -571,9 +579,9 @@ def named_refused(function: ast.expr) -> bool:
 def every_refusal() -> dict[tuple[str, int], str]:
     """By file and line: the rule that refuses there."""
     found: dict[tuple[str, int], str] = {}
-    for module in (account_creation, library):
+    for module in (*RULES_OF_THE_PROCESS, library):
         for name, first, last in raised_in(module):
-            if module is account_creation or name in RULES_OF_AUTHORITY:
+            if module is not library or name in RULES_OF_AUTHORITY:
                 found |= {(str(module.__file__), line): f"{name}, line {first}" for line in range(first, last + 1)}
     return found
 

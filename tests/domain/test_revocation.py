@@ -8,8 +8,9 @@ import pytest
 
 from domain.facts import NoAuthority, Refused
 from domain.may_use import may_use
-from domain.photo_permission import Person, TakeBasis
-from domain.revocation import (
+from domain.photo_permission_messages import Person, TakeBasis
+from domain.revocation import Stage
+from domain.revocation_messages import (
     AcceptRevocation,
     AskRevocation,
     Checked,
@@ -21,7 +22,6 @@ from domain.revocation import (
     RecordImpossible,
     RemovalAsked,
     RevocationDeclined,
-    Stage,
     UsesRemoved,
     WhyImpossible,
     WhyNot,

@@ -12,15 +12,14 @@ from domain.directory import OfPerson
 from domain.facts import Refused
 from domain.policy import policy_hash
 from domain.policy_adoption import PolicyAdopted
-from domain.staff_change import (
+from domain.staff_change import Stage, change_of
+from domain.staff_change_messages import (
     Change,
     Consequence,
     FollowStaffChange,
     ReportStaffChange,
     SeatAdministrator,
     StaffChangeReported,
-    Stage,
-    change_of,
 )
 from domain.waiting import LetTimePass
 from tests.domain.world import DURANT, MONDAY, TIMER, WEST, World, names, sealed

@@ -9,7 +9,7 @@ import pytest
 
 from domain.delegation import Delegate, EndDelegation
 from domain.facts import Refused
-from domain.posting_rights import GrantRights, RequestRights
+from domain.posting_rights_messages import GrantRights, RequestRights
 from tests.domain.world import DURANT, World, sealed
 
 CASE = "posting_rights-00000000-0000-0000-0000-000000000001"

@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 
-from domain.account_creation import (
-    RequestExpired,
-    RequestWithdrawn,
-    Stage,
-)
+from domain.account_creation import Stage
+from domain.account_creation_messages import RequestExpired, RequestWithdrawn
 from domain.calendar import Closure
 from domain.clauses import PR_2, PR_3, PR_7, PR_8
 from domain.opening_hours import CloseBranch, LiftClosure

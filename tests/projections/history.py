@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-from domain.account_creation import (
-    AccountCase,
+from domain.account_creation import AccountCase, Stage
+from domain.account_creation_messages import (
     AmendRequest,
     ApproveAccount,
     AskForChanges,
@@ -17,7 +17,6 @@ from domain.account_creation import (
     ConfirmAdministration,
     OpenAccount,
     RefuseAccount,
-    Stage,
     WaiveTask,
     WithdrawRequest,
 )

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from domain.consent import ConfirmConsent, Shown
+from domain.consent_messages import ConfirmConsent, Shown
 from domain.facts import Command, Sealed, patron_key
-from domain.photo_permission import AddPicture, GiveBasis, Person, TakePictureIn
-from domain.revocation import AcceptRevocation, AskRevocation, Checked, CheckIdentity, ConfirmRemoval
+from domain.photo_permission_messages import AddPicture, GiveBasis, Person, TakePictureIn
+from domain.revocation_messages import AcceptRevocation, AskRevocation, Checked, CheckIdentity, ConfirmRemoval
 from domain.uses import RecordUse
 from tests.domain.patrons import A_FILE, CLERK, COORDINATOR, MANAGER, TAKEN, record
 from tests.projections.history import Life

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from domain.posting_rights import (
-    Condition,
+from domain.posting_rights_messages import (
     GrantRights,
     MeetCondition,
     ReinstateRights,
@@ -14,7 +13,8 @@ from domain.posting_rights import (
     RevokeRights,
     SuspendRights,
 )
-from domain.staff_change import SeatAdministrator
+from domain.requests import Condition
+from domain.staff_change_messages import SeatAdministrator
 from services.staff import StaffActivities, rows_of
 from services.staff_follower import CHANGES, follow
 from tests.projections.history import Life

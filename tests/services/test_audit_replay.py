@@ -15,7 +15,7 @@ import pytest_asyncio
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from domain.account_creation import ApproveAccount, OpenAccount, RefuseAccount, WithdrawRequest
+from domain.account_creation_messages import ApproveAccount, OpenAccount, RefuseAccount, WithdrawRequest
 from domain.run_history import RunHistoryKept, stream_of
 from services.audit.history_keeper import HistoryKeeper
 from services.audit.replay import disagreements, in_words, replayed

@@ -15,7 +15,8 @@ import pytest
 from joserfc.jwk import OctKey, OKPKey
 from joserfc.jws import JWSRegistry, serialize_compact
 
-from domain.account_creation import AccountCase, ApproveAccount, RefuseAccount
+from domain.account_creation import AccountCase
+from domain.account_creation_messages import ApproveAccount, RefuseAccount
 from domain.facts import Actor, ActorKind, Channel
 from domain.policy_adoption import STREAM as POLICIES
 from domain.policy_adoption import AdoptPolicy

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
-from domain.facts import Malformed
+from domain.facts import ActorKind, Channel, Malformed
+from domain.hr_feed_messages import stream_of
 from domain.policy import parse_policy
+from services.api.app import app_of
+from services.api.hr_files import HR_FILES
+from services.desk import Desk
 from services.hr import office as hr_office
-from services.hr.csv_feed import COLUMNS, Feed, read_feed
+from services.hr.csv_feed import COLUMNS, LARGEST_FEED_BYTES, Feed, read_feed
 from services.hr.office import Terms, take_file
+from services.settings import Settings
 from tests.system import POLICY, STAFF, Database, Office
 
 THE_POLICY = parse_policy(POLICY.read_text(encoding="utf-8"), "mmrls.toml")
@@ -255,3 +262,150 @@ def test_a_file_by_windows_is_the_same_feed(office: Office, tmp_path: Path) -> N
     before = position(office)
     told = take_file(office.ledger, STAFF_TEXT.encode("utf-16"), Terms(dry_run=True))
     assert (told["difference"], told["encoding"], position(office)) == ([], "utf-16", before)
+
+
+# over HTTP, by an HR system's own token
+
+
+class Hr(NamedTuple):
+    office: Office
+    system: str
+    http: httpx.AsyncClient
+
+    async def sends(self, *people: str, key: str = "", **terms: str) -> httpx.Response:
+        """Each person by their id alone, or a row as it stands."""
+        rows = [each if "," in each else row_of(each) for each in people]
+        headers = {"Content-Type": "text/csv"} | ({"Idempotency-Key": key} if key else {})
+        return await self.http.post(HR_FILES, params=terms, content="\n".join([HEADER, *rows, ""]), headers=headers)
+
+    def people(self) -> list[str]:
+        library = self.office.ledger.library()
+        return [each.id for each in library.people() if library.source_of(each.id) == self.system and each.active]
+
+    def id(self, name: str) -> str:
+        return f"{self.system}-{name}"
+
+
+def row_of(person: str) -> str:
+    return ROW.replace("p-1,", f"{person},", 1).replace("jose@", f"{person}@", 1)
+
+
+NUMBERS = count(1)
+
+
+@pytest.fixture
+async def hr(office: Office, tmp_path: Path) -> AsyncIterator[Hr]:
+    desk = Desk(Settings(data=tmp_path), office.clock)
+    vars(desk)["ledger"] = office.ledger
+    system = f"files{next(NUMBERS)}"
+    token = hr_office.register(office.ledger, system)["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    transport = httpx.ASGITransport(app=app_of(desk.settings, desk))
+    async with httpx.AsyncClient(transport=transport, base_url="http://library.example", headers=headers) as http:
+        yield Hr(office, system, http)
+
+
+def differences(answer: httpx.Response) -> list[tuple[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return [(each["what"], each["person"]) for each in answer.json()["difference"]]
+
+
+async def test_a_file_over_http_is_the_same_feed_with_the_system_as_the_actor(hr: Hr) -> None:
+    one, two = hr.id("one"), hr.id("two")
+    before = position(hr.office)
+    rehearsed = await hr.sends(one, two, dry_run="true")
+    assert differences(rehearsed) == [("joined", one), ("joined", two)]
+    assert (rehearsed.json()["applied"], position(hr.office)) == (False, before)
+
+    sent = await hr.sends(one, two)
+    assert (differences(sent), sent.json()["applied"]) == ([("joined", one), ("joined", two)], True)
+    assert hr.people() == [one, two]
+    _, recorded = hr.office.ledger.read_on(stream_of(hr.system))
+    by_file = [each.envelope for each in recorded if each.envelope.kind != "hr_feed.HrSystemRegistered"]
+    who = {(each.actor.kind, each.actor.id, each.channel) for each in by_file}
+    assert who == {(ActorKind.HR_SYSTEM, hr.system, Channel.HR_FEED)}
+
+
+async def test_the_same_file_again_changes_nothing(hr: Hr) -> None:
+    await hr.sends(hr.id("one"))
+    before = position(hr.office)
+    assert differences(await hr.sends(hr.id("one"))) == []
+    assert position(hr.office) == before
+
+
+async def test_a_key_gets_its_first_answer_again_and_no_other_file(hr: Hr) -> None:
+    first = await hr.sends(hr.id("one"), key="monday")
+    before = position(hr.office)
+    assert (await hr.sends(hr.id("one"), key="monday")).json()["recorded"] == first.json()["recorded"]
+    other = await hr.sends(hr.id("two"), key="monday")
+    assert (other.status_code, position(hr.office), hr.people()) == (409, before, [hr.id("one")])
+
+
+async def test_a_cut_off_file_over_http_stops_and_asks(hr: Hr) -> None:
+    everyone = [hr.id(str(nth)) for nth in range(10)]
+    await hr.sends(*everyone)
+    assert differences(await hr.sends(*everyone[1:])) == [("left", everyone[0])]
+    stopped = await hr.sends(*everyone[3:])
+    assert (stopped.status_code, stopped.json()["clauses"]) == (409, ["PR-4"])
+    assert "2 of 9 people are missing" in stopped.json()["because"]
+    assert hr.people() == everyone[1:]
+    assert len(differences(await hr.sends(*everyone[3:], accept_leavers="true"))) == 2
+    assert hr.people() == everyone[3:]
+
+
+async def test_broken_rows_over_http_apply_nothing_or_wait(hr: Hr) -> None:
+    broken = row_of(hr.id("two")).replace(",true,", ",perhaps,")
+    before = position(hr.office)
+    told = await hr.sends(hr.id("one"), broken)
+    assert (told.status_code, told.json()["field"], position(hr.office)) == (422, "rows", before)
+    assert "nothing was applied: line 3, active: perhaps" in told.json()["because"]
+    assert "skip_broken=true" in told.json()["remedy"]
+    assert differences(await hr.sends(hr.id("one"), broken, skip_broken="true")) == [("joined", hr.id("one"))]
+    waiting = hr_office.waiting(hr.office.ledger)["quarantine"]
+    assert [each["item"] for each in waiting if each["system"] == hr.system] == [f"row {hr.id('two')}"]
+
+
+async def test_an_older_file_is_refused(hr: Hr) -> None:
+    newest, older = "2026-03-02T02:00:00-06:00", "2026-03-01T02:00:00-06:00"
+    assert differences(await hr.sends(hr.id("one"), as_of=newest)) == [("joined", hr.id("one"))]
+    told = await hr.sends(hr.id("one"), hr.id("two"), as_of=older)
+    assert (told.status_code, told.json()["remedy"]) == (409, "the newest file")
+
+
+async def test_nobody_of_another_feed_is_shown_or_ended(hr: Hr) -> None:
+    nameless = ROW.replace("p-1,", ",", 1)
+    await hr.sends(hr.id("one"), hr.id("two"))
+    told = await hr.sends(hr.id("one"), nameless, "p-hq-clerk", skip_broken="true")
+    assert (differences(told), told.json()["absent"]) == ([], [hr.id("two")])
+    library = hr.office.ledger.library()
+    assert (library.source_of("p-hq-clerk"), library.is_active("p-hq-clerk")) == ("staff-file", True)
+
+
+@pytest.mark.parametrize("token", ["", "Bearer nobody-s", "Basic aHI6aHI="])
+async def test_only_a_registered_system_s_token_sends_a_file(hr: Hr, token: str) -> None:
+    before = position(hr.office)
+    hr.http.headers["Authorization"] = token
+    told = await hr.sends(hr.id("one"))
+    assert (told.status_code, told.headers["www-authenticate"], position(hr.office)) == (401, "Bearer", before)
+    assert "hr register" in told.json()["remedy"]
+
+
+async def test_a_revoked_token_sends_no_file(hr: Hr) -> None:
+    hr_office.revoke(hr.office.ledger, hr.system)
+    assert (await hr.sends(hr.id("one"))).status_code == 401
+    assert hr.people() == []
+
+
+async def test_a_file_that_is_too_large_or_none_is_refused_with_what_would_pass(hr: Hr) -> None:
+    before = position(hr.office)
+    large = await hr.http.post(HR_FILES, content=b"", headers={"Content-Length": str(LARGEST_FEED_BYTES + 1)})
+    assert (large.status_code, large.json()["remedy"]) == (413, f"at most {LARGEST_FEED_BYTES} bytes")
+    over_a_megabyte = await hr.sends(*(row_of(hr.id(str(nth))) for nth in range(12_000)), dry_run="true")
+    assert over_a_megabyte.status_code == 200
+    form = await hr.http.post(HR_FILES, files={"file": ("people.csv", HEADER)})
+    assert (form.status_code, form.json()["field"]) == (422, "body")
+    bare = await hr.http.post(HR_FILES, content=b"id,name\np-1,One\n")
+    assert (bare.status_code, bare.json()["field"]) == (422, "header")
+    term = await hr.sends(hr.id("one"), as_of="yesterday")
+    assert (term.status_code, term.json()["field"]) == (422, "as_of")
+    assert position(hr.office) == before

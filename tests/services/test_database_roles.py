@@ -79,6 +79,7 @@ def test_nothing_gets_into_the_log_past_the_recording_function(database: Databas
     [
         "select ledger.hold_still()",
         "select ledger.record_decision_in_events('{}', array[]::bytea[])",
+        "select ledger.record_decisions_in_events(array['{}']::json[], array[0], array[]::bytea[])",
         "begin; lock table ledger.events in exclusive mode",
     ],
 )
@@ -136,7 +137,8 @@ def test_every_function_belongs_to_the_migrator_with_a_fixed_search_path_and_to_
             "select proname, proowner::regrole::text, array_to_string(proconfig, ' '), "
             "has_function_privilege('public', oid, 'execute') from pg_proc where pronamespace = 'ledger'::regnamespace"
         ).fetchall()
-    assert {str(name) for name, *_ in found} == {"append_only", "hold_still", "record_decision_in_events"}
+    names = {"append_only", "hold_still", "record_decision_in_events", "record_decisions_in_events"}
+    assert {str(name) for name, *_ in found} == names
     for name, owner, settings, public in found:
         assert (owner, public) == ("imprimatur_migrator", False), name
         assert "search_path=pg_catalog" in str(settings), name

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from domain.facts import Malformed
-from domain.posting_rights import SuspendRights
+from domain.posting_rights_messages import SuspendRights
 from services.explaining import explained, touching
 from tests.projections.history import Life, a_life
 from tests.services.rights import HOLDER, MANAGER, granted

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from domain.account_creation import RefuseAccount
+from domain.account_creation_messages import RefuseAccount
 from projections.audit_trail import AuditTrail
 from services.audit import ocel
 from services.audit.exports import COLUMNS, as_cloud_event, cell, cloud_events, comma_separated, json_lines

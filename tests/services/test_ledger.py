@@ -12,13 +12,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from domain.account_creation import (
-    AccountCase,
+from domain.account_creation import AccountCase, Stage
+from domain.account_creation_messages import (
     AmendRequest,
     ApproveAccount,
     ConfirmAdministration,
     RefuseAccount,
-    Stage,
     WithdrawRequest,
 )
 from domain.directory import STREAM as DIRECTORY

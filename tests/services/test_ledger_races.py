@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from domain.account_creation import AccountCase, ApproveAccount
+from domain.account_creation import AccountCase
+from domain.account_creation_messages import ApproveAccount
 from domain.delegation import STREAM as DELEGATIONS
 from domain.delegation import Delegate, EndDelegation
 from domain.directory import STREAM as DIRECTORY

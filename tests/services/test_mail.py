@@ -18,7 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from domain.account_creation import RequestAccount
+from domain.account_creation_messages import RequestAccount
 from projections.notices import Notices, message_id
 from services.embedded_process import free_port
 from services.mail.outbox import Mailer, Patience, Waiting, connected, set_up

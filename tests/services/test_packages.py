@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from domain.account_creation import CompleteTask
+from domain.account_creation_messages import CompleteTask
 from domain.facts import Malformed
 from services.audit import package_verifier
 from services.audit.keys import SigningKey

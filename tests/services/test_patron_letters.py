@@ -10,7 +10,7 @@ import pytest
 
 from domain.facts import patron_key
 from domain.openings import SealedOpened, stream_for
-from domain.revocation import AcceptRevocation, AskRevocation, Checked, CheckIdentity, Received
+from domain.revocation_messages import AcceptRevocation, AskRevocation, Checked, CheckIdentity, Received
 from projections.notices import Notices
 from services.mail.outbox import Mailer, Patience, connected, set_up
 from services.mail.patrons import SealedAddresses

@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from domain.account_creation import ApproveAccount, WithdrawRequest
+from domain.account_creation_messages import ApproveAccount, WithdrawRequest
 from domain.directory import DeclareFriendsRole
 from services.clock import SystemClock
 from services.embedded import fresh_folder

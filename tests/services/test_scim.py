@@ -13,7 +13,7 @@ import pytest
 
 from domain.directory import OfPerson, Person
 from domain.facts import ActorKind, Channel
-from domain.hr_feed import UserStored, stream_of_resource
+from domain.hr_feed_messages import UserStored, stream_of_resource
 from services.hr import office as hr_office
 from services.hr.scim import EMPLOYMENT, LARGEST_BODY_BYTES, ScimDoor
 from tests.system import Database, Office

@@ -11,6 +11,8 @@ import pytest
 from scim2_client.engines.wsgi import WSGISCIMClient
 from scim2_tester import Status, check_server
 
+from services.api.hr_files import HR_FILES
+from services.hr.csv_feed import COLUMNS
 from tests.services.running import RunningSystem, running_system
 
 CHECKS = 135
@@ -49,3 +51,14 @@ def test_every_check_of_scim2_tester_passes(system: RunningSystem) -> None:
     wrong = [f"{each.title}: {each.status.name}: {each.reason}" for each in results if each.status != Status.SUCCESS]
     assert wrong == [], told
     assert len(results) >= CHECKS, told
+
+
+def test_an_hr_system_sends_its_file_over_the_wire(system: RunningSystem) -> None:
+    headers = {"Authorization": f"Bearer {system.json('hr', 'register', 'paychex')['token']}"}
+    row = "p-wired,Library Clerk of Goodman,wired@example.org,Library Clerk,goodman,p-ed,true,2024-03-01,,"
+    file = f"{','.join(COLUMNS)}\n{row}\n"
+    told = httpx.post(system.url + HR_FILES, content=file, headers=headers, timeout=60)
+    assert (told.status_code, told.json()["applied"]) == (200, True)
+    assert system.json("staff", "show", "p-wired")["roles"] == ["branch_staff"]
+    person = {"Authorization": f"Bearer {system.token('p-ed')}"}
+    assert httpx.post(system.url + HR_FILES, content=file, headers=person, timeout=60).status_code == 401

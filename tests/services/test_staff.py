@@ -16,7 +16,7 @@ from domain.founding import FoundSystem
 from domain.opening_hours import AdoptCalendar
 from domain.policy import parse_policy
 from domain.policy_adoption import AdoptPolicy
-from domain.posting_rights import RequestRights
+from domain.posting_rights_messages import RequestRights
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.hr.csv_feed import read_feed
 from services.ledger import SYSTEM, Sender, operator
@@ -179,7 +179,7 @@ def test_nobody_but_the_system_follows_a_change(life: Life) -> None:
     _, recorded = life.office.ledger.read_on(case)
     assert recorded[0].envelope.actor.id == SYSTEM.actor.id
     stranger = Sender(Actor(kind=ActorKind.PERSON, id="p-ed"), "a test", Channel.API, None)
-    from domain.staff_change import ReportStaffChange
+    from domain.staff_change_messages import ReportStaffChange
 
     answer = life.office.ledger.submit_own(ReportStaffChange(), case, stranger, str(uuid4()))
     assert answer.refusal is not None

@@ -16,7 +16,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.facts import ActorKind, Malformed
-from domain.posting_rights import ReinstateRights, SuspendRights
+from domain.posting_rights_messages import ReinstateRights, SuspendRights
 from projections.hr_outbox import HrOutbox
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.hr.addresses import Inside, Target, is_inside, looked_at, well_formed

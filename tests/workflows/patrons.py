@@ -7,10 +7,10 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
-from domain.consent import ConfirmConsent, RejectConsent, RenewConsent, Shown
+from domain.consent_messages import ConfirmConsent, RejectConsent, RenewConsent, Shown
 from domain.facts import Command, Sealed, patron_key
-from domain.photo_permission import AddPicture, GiveBasis, Person, SetPictureAside, TakePictureIn
-from domain.revocation import (
+from domain.photo_permission_messages import AddPicture, GiveBasis, Person, SetPictureAside, TakePictureIn
+from domain.revocation_messages import (
     AcceptRevocation,
     AskRevocation,
     Checked,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from domain.account_creation import AskForChanges, OpenAccount, RefuseAccount, WithdrawRequest
+from domain.account_creation_messages import AskForChanges, OpenAccount, RefuseAccount, WithdrawRequest
 from services.clock import SystemClock
 from services.database import ROLES, migrate
 from services.embedded import fresh_folder

@@ -21,7 +21,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from domain.account_creation import AccountCase, ApproveAccount, CompleteTask, ConfirmAdministration
+from domain.account_creation import AccountCase
+from domain.account_creation_messages import ApproveAccount, CompleteTask, ConfirmAdministration
 from domain.attempts import stream_beside
 from domain.facts import Command, Envelope, State
 from services.embedded_temporal import SEARCH_ATTRIBUTES

@@ -9,17 +9,17 @@ from uuid import uuid4
 
 import pytest
 
-from domain.account_creation import (
+from domain.account_creation_messages import (
     AmendRequest,
     ApproveAccount,
     AskForChanges,
-    Condition,
     MeetCondition,
     OpenAccount,
     RefuseAccount,
     WithdrawRequest,
 )
 from domain.delegation import Delegate
+from domain.requests import Condition
 from tests.system import TASKS, a_request, sealed
 from tests.workflows.running import Requested, Running
 

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
-from domain.account_creation import WithdrawRequest
-from domain.erasure import AgreeToErase, AskedBy, AskErasure, LookAgain, RefuseErasure
+from domain.account_creation_messages import WithdrawRequest
+from domain.erasure_messages import AgreeToErase, AskedBy, AskErasure, LookAgain, RefuseErasure
 from domain.facts import Sealed, patron_key
 from domain.legal_hold import HoldPlaced, Over, PlaceHold, ReleaseHold
 from domain.waiting import Reconsider

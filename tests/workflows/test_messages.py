@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import pytest
 from eventsourcing.persistence import OperationalError
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WithStartWorkflowOperation, WorkflowHistory
-from temporalio.common import RawValue, WorkflowIDConflictPolicy
+from temporalio.common import RawValue, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
-from domain.account_creation import ApproveAccount, RefuseAccount, WithdrawRequest
+from domain.account_creation_messages import ApproveAccount, RefuseAccount, WithdrawRequest
 from domain.attempts import stream_beside
 from domain.facts import Command
 from services.embedded_temporal import SEARCH_ATTRIBUTES as REGISTERED
@@ -334,6 +335,43 @@ async def sealed_refusal(case: Requested, marker: str) -> None:
     refuse: Command = RefuseAccount(content=(await case.state()).content, reason=reason)
     assert "recorded" in await case.submit(refuse, "p-ed", id_)
     await case.ended()
+
+
+async def test_what_was_shown_rightly_at_the_start_is_not_shown_again(running: Running) -> None:
+    case = a_case()
+    opening = await running.payload(a_request(f"s{case[-10:]}"), case, "p-bm-durant")
+    like = await running.requested()
+    seen = {name.removeprefix("Imprimatur"): value for name, value in (await shown(like)).items()}
+    seen["Account"] = seen["Account"].rpartition(":")[0] + f":s{case[-10:]}"
+    started = await running.start(opening, case, search_attributes=shown_at_the_start(**seen))
+    assert "recorded" in await started.opened()
+    assert await shown(started) == {f"Imprimatur{name}": value for name, value in seen.items()}
+    assert await upserts(like) == 1
+    assert await upserts(started) == 0
+    await withdrawn(started)
+    assert (await shown(started))["ImprimaturStage"] == "withdrawn"
+    await withdrawn(like)
+
+
+async def test_what_was_shown_wrongly_at_the_start_is_put_right(running: Running) -> None:
+    case = a_case()
+    opening = await running.payload(a_request(f"w{case[-10:]}"), case, "p-bm-durant")
+    wrong = shown_at_the_start(Stage="open", Branch="winona")
+    started = await running.start(opening, case, search_attributes=wrong)
+    assert "recorded" in await started.opened()
+    found = await shown(started)
+    assert (found["ImprimaturStage"], found["ImprimaturBranch"]) == ("executive_review", "durant")
+    await withdrawn(started)
+
+
+def shown_at_the_start(**seen: str) -> TypedSearchAttributes:
+    return TypedSearchAttributes([SearchAttributePair(SEARCH_ATTRIBUTES[name], value) for name, value in seen.items()])
+
+
+async def upserts(case: Requested) -> int:
+    (history,) = await histories_of(case.running.client, case.case)
+    kind = EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES
+    return sum(event.event_type == kind for event in history.events)
 
 
 def everything_in(history: WorkflowHistory) -> bytes:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from domain.consent import RejectConsent
-from domain.photo_permission import SetPictureAside
-from domain.revocation import (
-    AcceptRevocation,
-    ConfirmRemoval,
-    DeclineRevocation,
-    WhyNot,
-)
+from domain.consent_messages import RejectConsent
+from domain.photo_permission_messages import SetPictureAside
+from domain.revocation_messages import AcceptRevocation, ConfirmRemoval, DeclineRevocation, WhyNot
 from domain.uses import RecordUse
 from tests.domain.patrons import CLERK, COORDINATOR, MANAGER
 from tests.workflows.patrons import PHOTOGRAPHER, PRINT, OnePatron, reconsidered

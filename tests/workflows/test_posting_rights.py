@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from domain.directory import ImportStaff
-from domain.posting_rights import GrantRights, ReinstateRights, RequestRights, RevokeRights, SuspendRights
+from domain.posting_rights_messages import GrantRights, ReinstateRights, RequestRights, RevokeRights, SuspendRights
 from domain.waiting import Reconsider
 from services.ledger import SYSTEM
 from tests.projections.history import HR, Life

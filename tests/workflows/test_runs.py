@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from temporalio.common import RawValue
 
-from domain.account_creation import ApproveAccount, OpenAccount, WithdrawRequest
+from domain.account_creation_messages import ApproveAccount, OpenAccount, WithdrawRequest
 from tests.system import a_case
 from tests.workflows.running import Requested, Running, bytes_of, histories_of
 from workflows.case import ARRIVALS_OF_ONE_RUN

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 from uuid import uuid4, uuid5
 
-from domain.posting_rights import GrantRights
-from domain.staff_change import Change, FollowStaffChange, SeatAdministrator
+from domain.posting_rights_messages import GrantRights
+from domain.staff_change_messages import Change, FollowStaffChange, SeatAdministrator
 from services.ledger import EVENT_IDS, SYSTEM
 from services.staff import orphans
 from services.staff_follower import StaffFollower

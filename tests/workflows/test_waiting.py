@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from domain.account_creation import AskForChanges, WithdrawRequest
+from domain.account_creation_messages import AskForChanges, WithdrawRequest
 from domain.directory import ImportStaff, Person
 from domain.opening_hours import CloseBranch
 from domain.waiting import Due, DueMoment

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from domain.consent import RenewConsent, Shown
-from domain.revocation import AcceptRevocation, ConfirmLetter, RecordImpossible, WhyImpossible
+from domain.consent_messages import RenewConsent, Shown
+from domain.revocation_messages import AcceptRevocation, ConfirmLetter, RecordImpossible, WhyImpossible
 from tests.domain.patrons import A_FILE, CLERK, MANAGER
 from tests.workflows.patrons import OnePatron
 from tests.workflows.running import Running

@@ -1,0 +1,78 @@
+"""Decisions that come while another is on its way to the log wait for it and go together in the next transaction.
+
+Each is still judged by the database alone, in the order in which they came, and each gets an answer of its own; they
+share one lock, one round trip and one COMMIT. Whoever comes first takes along all who wait, so a single writer waits
+for nobody, and no thread is needed beside those that write.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Generic, TypeVar
+
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
+
+# the log stays locked for a whole group, and other processes wait as long
+MOST_AT_ONCE = 32
+
+
+class Waiting(Generic[Asked, Told]):
+    """What one thread asks. `turn` is let go when it was answered, when it is to lead, or when it is to ask alone."""
+
+    __slots__ = ("asked", "told", "turn", "was_taken")
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.told: Told | None = None
+        self.was_taken = False
+        self.turn = Lock()
+        self.turn.acquire()
+
+
+class GroupCommit(Generic[Asked, Told]):
+    """`write` is given what is asked together and tells of each, in that order, or raises, having told nobody. It must
+    bear being asked the same again."""
+
+    def __init__(self, write: Callable[[Sequence[Asked]], Sequence[Told]]) -> None:
+        self._write = write
+        self._mutex = Lock()
+        self._waiting: deque[Waiting[Asked, Told]] = deque()
+        self._is_led = False
+
+    def ask(self, asked: Asked) -> Told:
+        """What `write` tells of this. Raises what `write` raises when this is asked alone."""
+        mine = Waiting[Asked, Told](asked)
+        with self._mutex:
+            self._waiting.append(mine)
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            mine.turn.acquire()
+        if not mine.was_taken:
+            self._lead()
+        if mine.told is None:
+            (mine.told,) = self._write([mine.asked])
+        return mine.told
+
+    def _lead(self) -> None:
+        with self._mutex:
+            group = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+        try:
+            told = self._write([each.asked for each in group])
+            for each, answer in zip(group, told, strict=True):
+                each.told = answer
+        except Exception:
+            # of several it may be any one's: each finds out for itself
+            if len(group) == 1:
+                raise
+        finally:
+            with self._mutex:
+                following = self._waiting[0] if self._waiting else None
+                self._is_led = following is not None
+            for each in group:
+                each.was_taken = True
+                each.turn.release()
+            if following:
+                following.turn.release()
