@@ -23,6 +23,7 @@ from domain.facts import (
     Page,
     PatronId,
     Refused,
+    Sha256,
     State,
 )
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 PROCESS = "openings"
 BESIDE = f"{PROCESS}-"
+# beside no case: looking for a patron by what they can say
+SEARCH = "search"
+MOST_PATRONS = 1_000
 
 
 class Purpose(StrEnum):
@@ -43,7 +47,24 @@ class Purpose(StrEnum):
 
 class OpenSealed(Command, kind="openings.OpenSealed"):
     case: Line
-    patrons: tuple[PatronId, ...] = Field(min_length=1, max_length=1_000)
+    patrons: tuple[PatronId, ...] = Field(min_length=1, max_length=MOST_PATRONS)
+    purpose: Purpose
+
+
+class OpenFile(Command, kind="openings.OpenFile"):
+    """A file of evidence, whether or not it is sealed for a patron too."""
+
+    case: Line
+    file: Sha256
+    patrons: tuple[PatronId, ...] = Field(max_length=MOST_PATRONS)
+    purpose: Purpose
+
+
+class SeekPatrons(Command, kind="openings.SeekPatrons"):
+    """Whom what was said fits: that it fits nobody is an answer too. What was said is kept nowhere."""
+
+    by_what: tuple[Line, ...] = Field(min_length=1, max_length=10)
+    patrons: tuple[PatronId, ...] = Field(max_length=MOST_PATRONS)
     purpose: Purpose
 
 
@@ -55,13 +76,37 @@ class SealedOpened(Fact, kind="openings.SealedOpened"):
     by: Line
 
 
+class FileOpened(Fact, kind="openings.FileOpened"):
+    clauses: ClassVar[tuple[str, ...]] = (PR_12,)
+    case: Line
+    file: Sha256
+    patrons: tuple[PatronId, ...]
+    purpose: Purpose
+    by: Line
+
+
+class PatronsSought(Fact, kind="openings.PatronsSought"):
+    clauses: ClassVar[tuple[str, ...]] = (PR_12,)
+    by_what: tuple[Line, ...]
+    patrons: tuple[PatronId, ...]
+    purpose: Purpose
+    by: Line
+
+
 def decide(act: Act, _: State, library: Library) -> Decision:
     match act.command:
         case OpenSealed() as opening:
             authority = only_who_works_here(act, library)
             return Decision((opening.becomes(SealedOpened, by=act.by.id),), authority)
+        case OpenFile() as opening:
+            authority = only_who_works_here(act, library)
+            return Decision((opening.becomes(FileOpened, by=act.by.id),), authority)
+        case SeekPatrons() as search:
+            authority = only_who_works_here(act, library)
+            return Decision((search.becomes(PatronsSought, by=act.by.id),), authority)
         case _:
-            raise Refused(PR_12, f"{act.command.kind} is no opening of what is sealed", "OpenSealed")
+            because = f"{act.command.kind} is no opening of what is sealed"
+            raise Refused(PR_12, because, "OpenSealed, OpenFile or SeekPatrons")
 
 
 def only_who_works_here(act: Act, library: Library) -> Authority:

@@ -190,8 +190,9 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
         case DeclineRevocation() as decline, Stage.IDENTITY_CHECK | Stage.ACCEPTANCE:
             authority = only_headquarters(act, library)
             declined = decline.becomes(
-                RevocationDeclined, **what_it_is_about(case), **letter_of(case), by=act.person
-            )
+                RevocationDeclined, **what_it_is_about(case), **letter_of(case), by=act.person,
+                to_be_told=case.said.email is None,
+            )  # fmt: skip
             return Decision((declined, *telling_unless_mail_does(evolve(case, declined), library)), authority)
 
         case NoteUse() as note, Stage.REMOVING | Stage.LETTER:
@@ -495,8 +496,6 @@ def evolve(case: RevocationCase, fact: Fact) -> RevocationCase:
             return with_wait(case, use, lambda wait: evolve_wait(wait, fact) or wait)
         case PersonTold():
             return case.but(stage=Stage.DECLINED, waiting=None)
-        case Asked() if case.stage is Stage.DECLINED:
-            return case.but(stage=Stage.TELLING, waiting=evolve_wait(None, fact))
         case Asked():
             asked_at = case.asked_at or fact.since
             return case.but(waiting=evolve_wait(case.waiting, fact), asked_at=asked_at)
@@ -515,8 +514,8 @@ def after_revocation_fact(case: RevocationCase, fact: OfRevocation) -> Revocatio
             return case.but(stage=Stage.REMOVING, accepted=True, waiting=None, **about)
         case UsesRemoved():
             return case.but(stage=Stage.LETTER, waiting=None)
-        case RevocationDeclined(by=by):
-            return case.but(stage=Stage.DECLINED, waiting=None, declined_by=by)
+        case RevocationDeclined(by=by, to_be_told=to_be_told):
+            return case.but(stage=Stage.TELLING if to_be_told else Stage.DECLINED, waiting=None, declined_by=by)
         case _:
             return case
 

@@ -245,9 +245,12 @@ class Letter(LetterToPatron):
 
 
 class RevocationDeclined(RevocationDropped, Letter, kind="revocation.RevocationDeclined"):
+    """`to_be_told`: no mail reaches whoever asked, so it is over only once somebody has told them."""
+
     why: WhyNot
     reason: Sealed
     by: PersonId
+    to_be_told: bool = False
 
     def subject(self) -> str:
         return "Your request to the library"

@@ -86,6 +86,8 @@ SENTENCES = {
     "legal_hold.HoldPlaced": "A legal hold was placed over {over} {of}",
     "legal_hold.HoldReleased": "The legal hold {hold} was released",
     "openings.SealedOpened": "{by} opened what is sealed for {patrons} ({purpose})",
+    "openings.FileOpened": "{by} opened the file {file} ({purpose})",
+    "openings.PatronsSought": "{by} looked for a patron by {by_what} ({purpose}); it fits {patrons}",
     "erasure.ErasureAsked": "Erasing the patron {patron} was asked for by the {asked_by}",
     "erasure.WhatStandsLookedAt": "Nothing stands against the erasure",
     "erasure.ErasureHeld":

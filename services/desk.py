@@ -7,7 +7,7 @@ sends through Temporal and tells what the ledger answered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -16,20 +16,8 @@ from uuid import UUID, uuid4, uuid5
 from eventsourcing.persistence import PersistenceError
 from psycopg import Error as DatabaseError
 from psycopg_pool import PoolTimeout
-from temporalio.client import (
-    Client,
-    WithStartWorkflowOperation,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from domain.account_creation import BEING_MADE, AccountCase
 from domain.account_creation_rules import open_conditions, open_tasks
@@ -49,7 +37,6 @@ from domain.library import Library
 from domain.openings import Purpose
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
-from services.activities import as_answer, as_malformed
 from services.audit.as_of import effective_by, fields_of
 from services.audit.installation import verify_installation
 from services.audit.readings import note_reading
@@ -62,26 +49,24 @@ from services.explaining import explained
 from services.forms import command_kind, filled_in, patron_keys, still_sealed
 from services.founding import operator_name
 from services.hr.office import Terms, take_file
-from services.ledger import Answer, Ledger, Sender, operator, unproven_refusal
+from services.ledger import Ledger, Sender, operator
 from services.openings import opened_for
 from services.patron_forms import note_patrons, numbered
 from services.patrons import PatronIndex
-from services.reconciler import Reconciler
 from services.seal import KeyStore, Seal
+from services.sending import Sending, Unreachable
 from services.settings import Settings
 from services.staff import orphans, preview
 from services.submissions import Submission, parse_submission
 from services.views import Views
 from services.worker import connected
-from workflows.case import SEARCH_ATTRIBUTES, what_is_seen
-from workflows.catalogue import TYPE_NAMES
+
+__all__ = ["Caller", "Desk", "NoSuchCase", "Unreachable", "command_id", "may_read_texts", "reader_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 NOTHING_SEEN = "0" * 64
 CASE_IDS = UUID("3d5f2f0a-95b5-5d0c-9c5e-2d2b7ef1b6c4")
-ANSWER_WITHIN = timedelta(seconds=30)
-ASK_AGAIN_SECONDS = 0.1
 SEEN_WITHIN_SECONDS = 3.0
 
 
@@ -96,14 +81,6 @@ class Caller(NamedTuple):
 
 class NoSuchCase(Malformed):
     """A case that was never opened, or not yet at the time asked for."""
-
-
-class Unreachable(Exception):
-    """A needed service does not answer. The command is safe to repeat with the same id."""
-
-    def __init__(self, service: str, command_id: str = "") -> None:
-        repeat = f"; safe to repeat with the id {command_id}" if command_id else ""
-        super().__init__(f"{service} cannot be reached: does it run (`imprimatur status`)?{repeat}")
 
 
 class Desk:
@@ -139,6 +116,10 @@ class Desk:
     def views(self) -> Views:
         return Views(self.settings.reader_url)
 
+    @cached_property
+    def _sending(self) -> Sending:
+        return Sending(self.settings, self.client, self.ledger)
+
     async def client(self) -> Client:
         if self._client is None:
             try:
@@ -170,7 +151,9 @@ class Desk:
         case = f"{process}-{uuid5(CASE_IDS, f'{caller.person}/{id_}')}"
         (opening,) = PAGES[process].opens_with
         submission = await self._prepared(case, opening.kind, fields, caller, id_, concerns)
-        answer = await self._reached(self._start(submission, self._foreseen(submission, caller)), id_)
+        actor = Actor(kind=caller.kind, id=caller.person)
+        sender = Sender(actor, caller.method, caller.channel, self.clock.now())
+        answer = await self._sending.opening(submission, sender)
         return {"case": case, "command": id_, **answer}
 
     async def act(
@@ -188,8 +171,7 @@ class Desk:
         if process not in PAGES:
             raise Malformed("case", f"no process has the stem {process!r}", f"one of {', '.join(PAGES)}")
         submission = await self._prepared(case, command_kind(process, command), fields, caller, id_, concerns)
-        sending = self._update(submission) if process in CASE_PROCESSES else self._directly(submission)
-        answer = await self._reached(sending, id_)
+        answer = await self._sending.step(submission)
         return {"case": case, "command": id_, **answer}
 
     async def sign(
@@ -237,98 +219,6 @@ class Desk:
                 raise Malformed(
                     "evidence", "no such file is kept for this case", "what `imprimatur evidence add` printed"
                 )
-
-    async def _reached(self, sending: Awaitable[dict[str, Any]], id_: str) -> dict[str, Any]:
-        try:
-            # the client itself would go on asking for as long as no worker answers
-            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-                return await sending
-        except TimeoutError as error:
-            raise Unreachable(f"a worker (none answered in {ANSWER_WITHIN.seconds} s)", id_) from error
-        except (PersistenceError, DatabaseError, PoolTimeout) as error:
-            raise Unreachable("PostgreSQL", id_) from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise_if_cancelled()
-            raise Unreachable(f"a worker (none answered in {ANSWER_WITHIN.seconds} s)", id_) from error
-        except RPCError as error:
-            raise_if_cancelled()
-            away = error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
-            service = "a worker (none answered)" if away else f"Temporal at {self.settings.temporal_address}"
-            raise Unreachable(service, id_) from error
-
-    def _foreseen(self, submission: Submission, caller: Caller) -> TypedSearchAttributes:
-        """What the case will show once this is recorded: given along at its start it costs nothing, said afterwards it
-        is one more step. The workflow puts right what comes otherwise."""
-        actor = Actor(kind=caller.kind, id=caller.person)
-        sender = Sender(actor, caller.method, caller.channel, self.clock.now())
-        state = self.ledger.foreseen(submission.command(), submission.case, sender)
-        seen = what_is_seen(PAGES[submission.process], state) if state else {}
-        pairs = [SearchAttributePair(SEARCH_ATTRIBUTES[name], value) for name, value in seen.items()]
-        return TypedSearchAttributes(pairs)
-
-    async def _start(self, submission: Submission, seen: TypedSearchAttributes) -> dict[str, Any]:
-        client, payload = await self.client(), submission.model_dump(mode="json")
-
-        async def ask() -> dict[str, Any]:
-            start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-                TYPE_NAMES[submission.process],
-                payload,
-                id=submission.case,
-                task_queue=self.settings.task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                search_attributes=seen,
-            )
-            answer: dict[str, Any] = await client.execute_update_with_start_workflow(
-                "submit", payload, start_workflow_operation=start, id=update_id(submission), rpc_timeout=ANSWER_WITHIN
-            )
-            return answer
-
-        try:
-            return await once_it_is_ready(ask)
-        except (WorkflowAlreadyStartedError, WorkflowUpdateFailedError):
-            # its workflow ran and is over, or ended on this very command: the ledger has the answer
-            return await self._directly(submission)
-
-    async def _update(self, submission: Submission) -> dict[str, Any]:
-        client = await self.client()
-        handle = client.get_workflow_handle(submission.case)
-
-        async def ask() -> dict[str, Any]:
-            answer: dict[str, Any] = await handle.execute_update(
-                "submit", submission.model_dump(mode="json"), id=update_id(submission), rpc_timeout=ANSWER_WITHIN
-            )
-            return answer
-
-        for brought_back in (False, True):
-            try:
-                return await once_it_is_ready(ask)
-            except WorkflowUpdateFailedError:
-                return await self._directly(submission)
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
-            if brought_back or not await self._in_thread(self._is_open, submission.case):
-                break
-            await Reconciler(client, self.ledger, self.settings.task_queue).bring_back(submission.case)
-        return await self._directly(submission)
-
-    async def _directly(self, submission: Submission) -> dict[str, Any]:
-        """To the ledger itself: what is no case of its own, or a case that is closed or was never opened."""
-        return await self._in_thread(self._submit, submission)
-
-    def _submit(self, submission: Submission) -> dict[str, Any]:
-        try:
-            return as_answer(self.ledger.submit(submission))
-        except Malformed as error:
-            return as_malformed(error)
-        except Unproven as error:
-            self.ledger.refuse_unproven(submission.case, submission.kind, str(error))
-            return as_answer(Answer(refusal=unproven_refusal(str(error)), unproven=True))
-
-    def _is_open(self, case: str) -> bool:
-        state, _ = self.ledger.read_on(case)
-        return state.position > 0 and not getattr(state, "closed", lambda: True)()
 
     # -- what people look at
 
@@ -539,25 +429,6 @@ def with_content_seen(state: State, kind: str, fields: dict[str, Any]) -> dict[s
     return fields | {"content": getattr(state, "content", "") or NOTHING_SEEN}
 
 
-async def once_it_is_ready(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Asked again, under the same id, while a task of the workflow is being repeated: something that arrived at the
-    moment of its end takes the end back, and the server turns away whoever was waiting for the answer."""
-    while True:
-        try:
-            return await ask()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.FAILED_PRECONDITION:
-                raise
-        await asyncio.sleep(ASK_AGAIN_SECONDS)
-
-
-def raise_if_cancelled() -> None:
-    """The client tells a cancellation as a time-out; whoever asked has gone, and it is not the worker's fault."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
 def command_id(given: str | None, caller: Caller) -> str:
     """A UUID: the caller's own, or one that follows from whatever key the caller chose (an Idempotency-Key)."""
     if not given:
@@ -566,12 +437,6 @@ def command_id(given: str | None, caller: Caller) -> str:
         return str(UUID(given))
     except ValueError:
         return str(uuid5(CASE_IDS, f"{caller.person}/{given}"))
-
-
-def update_id(submission: Submission) -> str:
-    """Temporal answers an update id it knows with its first answer; so another content must be another update, for the
-    ledger to see and refuse."""
-    return f"{submission.id}/{submission.content[:16]}"
 
 
 def reader_of(reader: Caller | None) -> Sender:

@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
 
 import psycopg
 
@@ -31,9 +30,9 @@ from services.embedded_process import (
     LOOPBACK,
     Child,
     EmbeddedError,
+    EmbeddedServer,
     SystemUser,
     never,
-    until,
 )
 from services.ports import own_port
 from services.settings import DatabaseRole, database_passwords, secrets_folder, with_user, write_whole
@@ -43,23 +42,22 @@ SYSTEM_USER = "imprimatur"
 SUPERUSER = "postgres"
 DATABASE = "imprimatur"
 TO_BE_READY = 120.0
-SHUTDOWN = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 10.0))
 ORPHANS = ("pre-existing shared memory block", "lock file", "is being used by process")
 ENTER = stat.S_IXOTH
 MALFORMED_CALL = 2
 
 
-class EmbeddedPostgreSQL:
+class EmbeddedPostgreSQL(EmbeddedServer):
     """A server on DATA: `start`, `stop`, `kill`, and `start` again on the same port."""
 
     name = "postgres"
+    farewell = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 10.0))
 
     def __init__(self, data: Path, port: int | None = None) -> None:
         self.data = prepared(data)
         self.port = own_port(port)
         self.user = system_user() if os.geteuid() == 0 else None
         self.place = place_of_cluster(self.data, self.user)
-        self.child: Child | None = None
 
     @property
     def cluster(self) -> Path:
@@ -86,18 +84,11 @@ class EmbeddedPostgreSQL:
         """By role, and `superuser`; random, made once, in DATA/secrets."""
         return with_every_role(self.data, database_passwords(self.data))
 
-    @property
-    def pid(self) -> int | None:
-        return self.child.pid if self.child is not None else None
-
-    def alive(self) -> bool:
-        return self.child is not None and self.child.alive()
-
     def start(self, give_up: Callable[[], bool] = never) -> None:
         programs = programs_for(self.user)
         if not self.cluster.exists():
             self._make_cluster(programs)
-        self.child = Child(
+        child = Child(
             self.name,
             [str(programs / "postgres"), "-D", str(self.cluster), *self._options()],
             log=self.data / "logs" / "postgres.log",
@@ -106,33 +97,12 @@ class EmbeddedPostgreSQL:
             # the kindest signal that ends it without waiting for its clients
             at_parents_death=signal.SIGINT,
         )
-        self.child.start()
-        if not until(self._ready, TO_BE_READY, give_up) and not give_up():
-            raise EmbeddedError(f"PostgreSQL was not ready in {TO_BE_READY:.0f} s; see {self.child.log}")
-
-    def stop(self, hurry: Callable[[], bool] = never) -> None:
-        if self.child is not None:
-            self.child.stop(SHUTDOWN, hurry)
-
-    def kill(self) -> None:
-        """As a fault would: no goodbye, backends left as orphans."""
-        if self.child is not None:
-            self.child.kill()
-
-    def ended_how(self) -> str:
-        return self.child.ended_how() if self.child is not None else "did not start"
+        self._started(child, "PostgreSQL", self._ready, TO_BE_READY, give_up)
 
     def remove(self) -> None:
         """The cluster and everything in it; for throw-away systems."""
         self.stop()
         remove_cluster(self.data)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _options(self) -> list[str]:
         options = {

@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, Self
 
 import psutil
 
@@ -138,6 +140,51 @@ class Child:
             return self.log.read_text(errors="replace").splitlines()[-count:]
         except OSError:
             return []
+
+
+class EmbeddedServer(ABC):
+    """A server as a child of this process: `start` makes the child, and the rest is alike for all of them. `farewell`:
+    by which signals it is asked to end, and how long each is waited for."""
+
+    farewell: ClassVar[Sequence[tuple[signal.Signals, float]]] = ((signal.SIGTERM, 10.0),)
+    child: Child | None = None
+
+    @abstractmethod
+    def start(self, give_up: Callable[[], bool] = never) -> None: ...
+
+    @property
+    def pid(self) -> int | None:
+        return self.child.pid if self.child is not None else None
+
+    def alive(self) -> bool:
+        return self.child is not None and self.child.alive()
+
+    def stop(self, hurry: Callable[[], bool] = never) -> None:
+        if self.child is not None:
+            self.child.stop(self.farewell, hurry)
+
+    def kill(self) -> None:
+        """As a fault would: no goodbye."""
+        if self.child is not None:
+            self.child.kill()
+
+    def ended_how(self) -> str:
+        return self.child.ended_how() if self.child is not None else "did not start"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _started(
+        self, child: Child, called: str, ready: Callable[[], bool], seconds: float, give_up: Callable[[], bool]
+    ) -> None:
+        self.child = child
+        child.start()
+        if not until(ready, seconds, give_up) and not give_up():
+            raise EmbeddedError(f"{called} was not ready in {seconds:.0f} s; see {child.log}")
 
 
 def until(come: Callable[[], bool], seconds: float, give_up: Callable[[], bool] = never) -> bool:

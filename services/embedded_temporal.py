@@ -6,9 +6,8 @@ import subprocess
 from collections.abc import Callable
 from importlib.metadata import files
 from pathlib import Path
-from typing import Self
 
-from services.embedded_process import LOOPBACK, Child, EmbeddedError, accepts, never, until
+from services.embedded_process import LOOPBACK, Child, EmbeddedError, EmbeddedServer, accepts, never
 from services.ports import own_port
 
 # Ours to search by in Temporal's own pages; ids and stages, never personal data.
@@ -26,16 +25,16 @@ FAILING = "numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute"
 FAILED_TASKS_IN_A_ROW = 3
 
 
-class EmbeddedTemporal:
+class EmbeddedTemporal(EmbeddedServer):
     """A server on DATA: `start`, `stop`, `kill`, and `start` again on the same port."""
 
     name = "temporal"
+    farewell = ((signal.SIGTERM, 15.0),)
 
     def __init__(self, data: Path, port: int | None = None, ui_port: int | None = None) -> None:
         self.data = data.absolute()
         self.port = own_port(port)
         self.ui_port = own_port(ui_port)
-        self.child: Child | None = None
 
     @property
     def address(self) -> str:
@@ -45,43 +44,16 @@ class EmbeddedTemporal:
     def ui_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ui_port}"
 
-    @property
-    def pid(self) -> int | None:
-        return self.child.pid if self.child is not None else None
-
-    def alive(self) -> bool:
-        return self.child is not None and self.child.alive()
-
     def start(self, give_up: Callable[[], bool] = never) -> None:
         (self.data / "temporal").mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.child = Child(
+        child = Child(
             self.name,
             [str(temporal_program()), "server", "start-dev", *self._options()],
             log=self.data / "logs" / "temporal.log",
             env=without_temporal_settings(),
             at_parents_death=signal.SIGTERM,
         )
-        self.child.start()
-        if not until(self._ready, TO_BE_READY, give_up) and not give_up():
-            raise EmbeddedError(f"Temporal was not ready in {TO_BE_READY:.0f} s; see {self.child.log}")
-
-    def stop(self, hurry: Callable[[], bool] = never) -> None:
-        if self.child is not None:
-            self.child.stop(((signal.SIGTERM, 15.0),), hurry)
-
-    def kill(self) -> None:
-        if self.child is not None:
-            self.child.kill()
-
-    def ended_how(self) -> str:
-        return self.child.ended_how() if self.child is not None else "did not start"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._started(child, "Temporal", self._ready, TO_BE_READY, give_up)
 
     def _options(self) -> list[str]:
         attributes = [part for name in SEARCH_ATTRIBUTES for part in ("--search-attribute", f"{name}=Keyword")]

@@ -46,13 +46,13 @@ from services.clock import Clock
 from services.credentials import Proven, Unproven, Verifier
 from services.recorder import Known, LedgerRecorder, NotRecorded, Recording, Row
 from services.submissions import Submission
+from workflows.messages import NO_CASE
 
 LOSSES_BEFORE_LOCKING = 3
 CASES_IN_MEMORY = 2_000
 # of each case: what a workflow has not folded yet is rarely more than its newest facts
 FACTS_IN_MEMORY = 16
 EVENT_IDS = UUID("6c7f4c1e-7c2e-5b52-9a63-0d9f6f0f8a11")
-UNKNOWN_CASE = "unknown-case"
 AN_HOUR = timedelta(hours=1)
 # until a policy is in force there is nothing else to go by
 CREDENTIAL_LIFE_BEFORE_A_POLICY = timedelta(hours=72)
@@ -432,7 +432,7 @@ class Ledger(Application[str]):
     def _known_case(self, case: str) -> str:
         """Made-up cases share one stream: whoever makes up names by the thousand fills no more than that."""
         is_known = stem_of(case) in PAGES and (stem_of(case) not in CASE_PROCESSES or self.state(case).position > 0)
-        return case if is_known else UNKNOWN_CASE
+        return case if is_known else NO_CASE
 
     def _most(self, setting: str, at: datetime) -> int:
         try:

@@ -1,4 +1,4 @@
-"""Opening what is sealed under a patron's key: first it is on record who does so and for what, then it is opened."""
+"""Opening what is sealed: first it is on record who does so and for what, then it is opened."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from domain.facts import NoAuthority, Recorded, patrons_in
-from domain.openings import OpenSealed, Purpose, stream_for
+from domain.facts import Command, Malformed, NoAuthority, Recorded, patrons_in
+from domain.openings import MOST_PATRONS, SEARCH, OpenSealed, Purpose, SeekPatrons, stream_for
 from services.forms import keys_of, opened
 from services.ledger import Ledger, Sender
 from services.seal import Opening, Seal
@@ -39,7 +39,17 @@ def note_opening(ledger: Ledger, case: str, value: object, by: Sender, purpose: 
     library = ledger.library()
     patrons = tuple(sorted(each for each in patrons_in(value) if not library.is_forgotten(each)))
     if patrons:
-        opening = OpenSealed(case=case, patrons=patrons, purpose=purpose)
-        answer = ledger.submit_own(opening, stream_for(case), by, str(uuid4()))
-        if answer.refusal:
-            raise NoAuthority(answer.refusal.clauses, answer.refusal.because, answer.refusal.remedy)
+        on_record(ledger, case, OpenSealed(case=case, patrons=patrons, purpose=purpose), by)
+
+
+def note_search(ledger: Ledger, by_what: Sequence[str], found: Sequence[str], by: Sender, purpose: Purpose) -> None:
+    """Before the answer is given, whether or not anyone was found."""
+    if len(found) > MOST_PATRONS:
+        raise Malformed("find", f"more than {MOST_PATRONS} fit", "say more of them")
+    on_record(ledger, SEARCH, SeekPatrons(by_what=tuple(by_what), patrons=tuple(found), purpose=purpose), by)
+
+
+def on_record(ledger: Ledger, case: str, opening: Command, by: Sender) -> None:
+    answer = ledger.submit_own(opening, stream_for(case), by, str(uuid4()))
+    if answer.refusal:
+        raise NoAuthority(answer.refusal.clauses, answer.refusal.because, answer.refusal.remedy)

@@ -2,121 +2,111 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from domain.facts import Channel, Malformed
+from domain.openings import Purpose
 from services import show
-from services.desk import Caller, Desk
+from services.commands.call import As, At, Call, Out, Told, command, fields_of, read_bytes, told
+from services.commands.evidence import Reader, WhatFor, not_there_yet, reader, taken_out
+from services.evidence_desk import picture_of
+from services.moments import moment
 from services.patron_desk import add_picture, find_patrons, may_be_used, receipt_of
+from services.remote import under
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
-Data = Annotated[Path, typer.Option("--data", envvar="IMPRIMATUR_DATA", help="folder of the embedded system")]
-At = Annotated[str | None, typer.Option("--at", help="RFC 3339 time, such as 2026-03-02T09:00:00-06:00")]
-As = Annotated[str, typer.Option("--as", help="person id from the staff directory")]
+app = typer.Typer()
+consent_app = typer.Typer(no_args_is_help=True, help="Consents, and what may be used by them.")
+picture_app = typer.Typer(no_args_is_help=True, help="Pictures of people.")
+
 Account = Annotated[str | None, typer.Option("--account", help="an account, or print:NAME; any, where nothing is said")]
 Said = Annotated[str, typer.Argument(metavar="SAID.json", help="a file, or - for standard input")]
-DEFAULT_DATA = Path("var")
-METHOD = "access to the installation"
-
-# puts a question to the desk and tells the answer, as every command of the line does
-Asking = Callable[[bool, Path, Callable[[Desk], Awaitable[Any]], Callable[[Any], str]], NoReturn]
-Moment = Callable[[str | None], datetime | None]
+Standing = Annotated[str | None, typer.Option("--standing", help="such as active")]
+Content = Annotated[str | None, typer.Option("--content", help="of this content alone")]
+OnlyOpen = Annotated[bool, typer.Option("--open", help="those that are not over")]
 
 
-def consent_commands(ask: Asking, moment: Moment) -> typer.Typer:
-    app = typer.Typer(no_args_is_help=True, help="Consents, and what may be used by them.")
-
-    @app.command("may-use")
-    def may_use(
-        content: str, account: Account = None, at: At = None, data: Data = DEFAULT_DATA, as_json: Json = False
-    ) -> None:
-        """May this be used, now or as of a moment, and what makes it so."""
-        ask(as_json, data, lambda desk: may_be_used(desk, content, account, moment(at)), may_in_words)
-
-    @app.command()
-    def receipt(case: str, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """The receipt of a consent, to hand to the patron: what it is for, and how to take it back."""
-        ask(as_json, data, lambda desk: receipt_of(desk, case), receipt_in_words)
-
-    @app.command("list")
-    def list_(
-        standing: Annotated[str | None, typer.Option("--standing", help="such as active")] = None,
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """The consent register."""
-        ask(as_json, data, lambda desk: desk.in_a_thread(lambda: desk.views.consents(standing)), consents)
-
-    @app.command("uses")
-    def uses_(
-        content: Annotated[str | None, typer.Option("--content", help="of this content alone")] = None,
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """The register of uses."""
-        ask(as_json, data, lambda desk: desk.in_a_thread(lambda: desk.views.uses(content)), uses)
-
-    @app.command()
-    def find(
-        as_person: As, said: Said = "-", data: Data = DEFAULT_DATA, as_json: Json = False
-    ) -> None:
-        """Whoever fits what a patron can say: a JSON object of name, email, telephone, handle, from a file or `-`."""
-        ask(as_json, data, lambda desk: find_patrons(desk, read(said), caller(as_person)), found)
-
-    return app
+@command(consent_app, "may-use")
+def may_use(call: Call, content: str, account: Account = None, at: At = None) -> Told:
+    """May this be used, now or as of a moment, and what makes it so."""
+    asked_at = moment(at)
+    found = call.ask(
+        lambda desk: may_be_used(desk, content, account, asked_at),
+        lambda far: far.get("/may-use", content=content, account=account, at=asked_at),
+    )
+    return told(found, may_in_words)
 
 
-def picture_commands(ask: Asking) -> typer.Typer:
-    app = typer.Typer(no_args_is_help=True, help="Pictures of people.")
-
-    @app.command()
-    def add(
-        case: str, file: Path, as_person: As, data: Data = DEFAULT_DATA, as_json: Json = False
-    ) -> None:
-        """Add the picture itself to its case, freed of place and camera."""
-        ask(as_json, data, lambda desk: add_picture(desk, case, bytes_of(file), caller(as_person)), added)
-
-    return app
+@command(consent_app)
+def receipt(call: Call, case: str) -> Told:
+    """The receipt of a consent, to hand to the patron: what it is for, and how to take it back."""
+    found = call.ask(lambda desk: receipt_of(desk, case), lambda far: far.get(under("consents", case, "receipt")))
+    return told(found, receipt_in_words)
 
 
-def add_revocations(app: typer.Typer, ask: Asking) -> None:
-    @app.command()
-    def revocations(
-        only_open: Annotated[bool, typer.Option("--open", help="those that are not over")] = False,
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """How far each revocation is."""
-        ask(as_json, data, lambda desk: desk.in_a_thread(lambda: desk.views.revocations(only_open)), how_far)
+@command(consent_app, "list")
+def list_(call: Call, standing: Standing = None) -> Told:
+    """The consent register."""
+    found = call.ask(
+        lambda desk: desk.in_a_thread(lambda: desk.views.consents(standing)),
+        lambda far: far.get("/consents", standing=standing),
+    )
+    return told(found, consents)
 
 
-def caller(person: str) -> Caller:
-    return Caller(person, METHOD, Channel.CLI)
+@command(consent_app, "uses")
+def uses_(call: Call, content: Content = None) -> Told:
+    """The register of uses."""
+    found = call.ask(
+        lambda desk: desk.in_a_thread(lambda: desk.views.uses(content)),
+        lambda far: far.get("/uses", content=content),
+    )
+    return told(found, uses)
 
 
-def read(source: str) -> dict[str, Any]:
-    try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-        said = json.loads(text)
-    except (OSError, ValueError):
-        raise Malformed("SAID.json", "not a JSON object that can be read", '{"name": "…"}') from None
-    if not isinstance(said, dict):
-        raise Malformed("SAID.json", "not a JSON object", '{"name": "…"}')
-    return said
+@command(consent_app)
+def find(call: Call, said: Said = "-", person: As = "", purpose: WhatFor = Purpose.IDENTITY_CHECK) -> Told:
+    """Whoever fits what a patron can say: a JSON object of name, email, telephone, handle, from a file or `-`. Who
+    looked, by what and for what is on record."""
+    values, caller = fields_of(said, "SAID.json"), call.caller(person)
+    answer = call.ask(
+        lambda desk: find_patrons(desk, values, caller, purpose),
+        lambda far: far.post(f"/patrons/find?purpose={purpose.value}", values),
+    )
+    return told(answer, found)
 
 
-def bytes_of(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise Malformed("file", f"{file} cannot be read ({type(error).__name__})", "a file that can") from None
+@command(picture_app)
+def add(call: Call, case: str, file: Path, person: As = "") -> Told:
+    """Add the picture itself to its case, freed of place and camera."""
+    raw, caller = read_bytes(file), call.caller(person)
+    answer = call.ask(
+        lambda desk: add_picture(desk, case, raw, caller), lambda far: far.send_file(under("pictures", case), raw)
+    )
+    return told(answer, added)
+
+
+@command(picture_app, "take-out")
+def take_out(call: Call, case: str, out: Out, person: Reader = "", purpose: WhatFor = Purpose.CASE_WORK) -> Told:
+    """Write the case's picture to OUT, freed of place and camera; who opened it and for what is on record."""
+    not_there_yet(out)
+    opened = call.ask(
+        lambda desk: picture_of(desk, case, reader(call, person), purpose),
+        lambda far: far.file(under("pictures", case), purpose=purpose.value),
+    )
+    return taken_out(opened, out)
+
+
+@command(app)
+def revocations(call: Call, only_open: OnlyOpen = False) -> Told:
+    """How far each revocation is."""
+    found = call.ask(
+        lambda desk: desk.in_a_thread(lambda: desk.views.revocations(only_open)),
+        lambda far: far.get("/revocations", open=only_open),
+    )
+    return told(found, how_far)
 
 
 def may_in_words(told: dict[str, Any]) -> str:
@@ -163,8 +153,6 @@ def found(told: list[dict[str, Any]]) -> str:
 
 
 def added(told: dict[str, Any]) -> str:
-    if told.get("refused"):
-        return show.refusal(told["refused"])
     had = "; where it was taken was left out" if told["taken"]["had_location"] else ""
     return f"The picture is added ({told['taken']['width']} by {told['taken']['height']}{had})"
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from domain.facts import Malformed, NoAuthority
+from domain.facts import Malformed
+from domain.openings import Purpose
 from domain.photo_permission import PROCESS as PICTURES
-from services.desk import Caller, Desk
+from services.desk import Caller, Desk, reader_of
 from services.may_use import answered
+from services.openings import note_search
 from services.pictures.intake import take_in
 from services.receipts import receipt
 
@@ -34,19 +36,22 @@ async def may_be_used(desk: Desk, content: str, account: str | None, at: datetim
     )
 
 
-async def find_patrons(desk: Desk, said: Mapping[str, Any], caller: Caller) -> list[dict[str, Any]]:
-    """Patrons by what they can say of themselves: their numbers, and the consents and pictures that concern them."""
-    return await desk.in_a_thread(lambda: _found(desk, said, caller))
+async def find_patrons(
+    desk: Desk, said: Mapping[str, Any], caller: Caller, purpose: Purpose = Purpose.IDENTITY_CHECK
+) -> list[dict[str, Any]]:
+    """Patrons by what they can say of themselves: their numbers, and the consents and pictures that concern them. Who
+    looked, by what and whom it fits is on record; NoAuthority for those who open nothing of patrons."""
+    return await desk.in_a_thread(lambda: _found(desk, said, caller, purpose))
 
 
-def _found(desk: Desk, said: Mapping[str, Any], caller: Caller) -> list[dict[str, Any]]:
-    library = desk.ledger.library()
-    if not library.is_employee(caller.person):
-        raise NoAuthority("PR-12", f"{caller.person} is not an active employee", "someone of the active staff")
+def _found(desk: Desk, said: Mapping[str, Any], caller: Caller, purpose: Purpose) -> list[dict[str, Any]]:
     values = {name: value for name, value in said.items() if value}
     if not values:
         raise Malformed("find", "nothing is said to find them by", "name, email, telephone or handle")
-    return [{"patron": each, "on_record": list(library.on_record_of(each))} for each in desk.patrons.find(values)]
+    found = desk.patrons.find(values)
+    note_search(desk.ledger, sorted(values), found, reader_of(caller), purpose)
+    library = desk.ledger.library()
+    return [{"patron": each, "on_record": list(library.on_record_of(each))} for each in found]
 
 
 async def receipt_of(desk: Desk, case: str) -> dict[str, Any]:

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any
 
 import psycopg
 import typer
 
 from domain.facts import Malformed
 from services import show
+from services.commands.call import Call, Told, command, told
 from services.door import key_encryption_key
+from services.holds import holds
 from services.key_rotation import rotate
 from services.key_store import CannotOpen
-from services.ledger import Ledger
 from services.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
-Data = Annotated[Path, typer.Option("--data", envvar="IMPRIMATUR_DATA", help="folder of the embedded system")]
-DEFAULT_DATA = Path("var")
+app = typer.Typer()
+key_app = typer.Typer(no_args_is_help=True, help="The keys of what is sealed.")
+KEY_FILE = "the key-encryption key is in a file of the machine that keeps it"
 STANDING = (
     "select (select kek from keys.current), (select count(*) from keys.wrapping), (select count(*) from keys.destroyed)"
 )
 
-Asking = Callable[[bool, Path, Callable[[Settings], Any], Callable[[Any], str], bool], NoReturn]
-AskingTheLedger = Callable[[bool, Path, Callable[..., Any], Callable[[Any], str]], NoReturn]
+
+@command(key_app, "rotate", here=KEY_FILE)
+def rotate_(call: Call) -> Told:
+    """Wrap every key anew under another key-encryption key, and destroy the one of before."""
+    return told(rotated(call.settings), in_words)
 
 
-def key_commands(ask: Asking) -> typer.Typer:
-    app = typer.Typer(no_args_is_help=True, help="The keys of what is sealed.")
+@command(key_app, here=KEY_FILE)
+def status(call: Call) -> Told:
+    """Which key-encryption key is in use, and how many keys it wraps; nothing secret."""
+    return told(standing(call.settings), how_it_stands)
 
-    @app.command("rotate")
-    def rotate_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Wrap every key anew under another key-encryption key, and destroy the one of before."""
-        ask(as_json, data, rotated, in_words, False)
 
-    @app.command()
-    def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Which key-encryption key is in use, and how many keys it wraps; nothing secret."""
-        ask(as_json, data, standing, how_it_stands, False)
-
-    return app
+@command(app, "holds")
+def holds_(call: Call) -> Told:
+    """The legal holds that stand: over what, and who placed them."""
+    found = call.ask(lambda desk: desk.of_the_ledger(holds), lambda far: far.get("/holds"))
+    return told(found, holds_in_words)
 
 
 def rotated(settings: Settings) -> dict[str, Any]:
@@ -76,18 +75,7 @@ def how_it_stands(told: dict[str, Any]) -> str:
     )
 
 
-def holds(ledger: Ledger) -> list[dict[str, Any]]:
-    """Legal holds that stand; their reasons stay sealed."""
-    return [each.model_dump(mode="json", exclude={"reason"}) for each in ledger.library().legal_holds()]
-
-
 def holds_in_words(found: list[dict[str, Any]]) -> str:
     rows = [(each["hold"], each["over"], each["of"] or "-", each["by"]) for each in found]
     return show.table(rows, ("hold", "over", "of", "placed by")) if rows else "No legal hold stands"
 
-
-def add_holds(app: typer.Typer, ask: AskingTheLedger) -> None:
-    @app.command("holds")
-    def holds_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """The legal holds that stand: over what, and who placed them."""
-        ask(as_json, data, holds, holds_in_words)

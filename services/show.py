@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from domain.policy import Policy
-
 
 def refusal(refused: dict[str, Any]) -> str:
     return f"Refused ({', '.join(refused['clauses'])}): {refused['because']}\n  What would pass: {refused['remedy']}"
@@ -50,14 +48,14 @@ def status(parts: list[dict[str, Any]], standing: dict[str, Any], data: Path) ->
     return "\n".join(lines)
 
 
-def policy(found: Policy) -> str:
-    lines = [f"{found.title}: version {found.version}, in force from {found.effective}", ""]
-    lines.extend(f"{id_:6} {clause.summary}" for id_, clause in found.clauses.items())
+def policy(found: dict[str, Any]) -> str:
+    lines = [f"{found['title']}: version {found['version']}, in force from {found['effective']}", ""]
+    lines.extend(f"{id_:6} {clause['summary']}" for id_, clause in found["clauses"].items())
     lines.append("")
-    for name in type(found.settings).model_fields:
-        setting = getattr(found.settings, name)
-        whose = f"the policy's, {setting.clause}" if setting.origin == "policy" else "the library's setting"
-        lines.append(f"{name}: {setting.value} {setting.unit} ({whose})")
+    for name, setting in found["settings"].items():
+        whose = f"the policy's, {setting['clause']}" if setting["origin"] == "policy" else "the library's setting"
+        value = tuple(setting["value"]) if isinstance(setting["value"], list) else setting["value"]
+        lines.append(f"{name}: {value} {setting['unit']} ({whose})")
     return "\n".join(lines)
 
 
@@ -209,7 +207,8 @@ def case(found: dict[str, Any]) -> str:
 
 def brief(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return f"{len(value)} entries"
+        files = [str(each["sha256"]) for each in value if "sha256" in each]
+        return ", ".join(files) if len(files) == len(value) else f"{len(value)} entries"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

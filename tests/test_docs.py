@@ -153,6 +153,43 @@ def test_a_command_that_is_named_is_there_with_its_options(document: Path) -> No
             assert said - options_of(command) == set(), f"imprimatur {name}{rest}"
 
 
+# what scripts may rely on, with what each command takes beside --data and --json
+CONTRACT: dict[str, set[str]] = {
+    "up": set(), "status": set(), "down": set(), "policy show": set(), "policy check": set(),
+    "staff import": {"--dry-run"}, "staff show": set(), "staff list": set(), "request": {"--as"}, "act": {"--as"},
+    "case list": set(), "case show": {"--at"}, "inbox": {"--as"}, "explain posting": {"--at"}, "sign": {"--as"},
+    "token": {"--as"}, "audit trail": {"--case", "--person", "--account", "--clause", "--from", "--to"},
+    "audit as-of": set(), "audit diff": set(), "audit verify": set(), "audit replay": set(),
+    "audit export": {"--case", "--format"}, "audit check": {"--key"},
+}  # fmt: skip
+# processes of a server, started by its service manager
+OF_SERVERS = {"serve", "migrate", "first-start"}
+
+
+def commands_below(command: object, name: str = "") -> Iterator[tuple[str, object]]:
+    below = getattr(command, "commands", {})
+    for each, found in below.items():
+        yield from commands_below(found, f"{name} {each}".strip())
+    if not below:
+        yield name, command
+
+
+EVERY_COMMAND = dict(commands_below(get_command(app)))
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_a_command_of_the_contract_is_there_with_what_it_takes(name: str) -> None:
+    assert {"--data", "--json", *CONTRACT[name]} - options_of(EVERY_COMMAND[name]) == set()
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_COMMAND.keys() - OF_SERVERS))
+def test_a_command_acts_at_a_distance_or_says_why_it_does_not(name: str) -> None:
+    takes, help_ = options_of(EVERY_COMMAND[name]), str(getattr(EVERY_COMMAND[name], "help", ""))
+    assert {"--data", "--json"} <= takes
+    assert ({"--url", "--token"} <= takes) is ("No --url: " not in help_)
+    assert help_.partition("\n")[0]
+
+
 def test_the_command_line_has_what_the_test_above_looks_at() -> None:
     assert isinstance(app, typer.Typer)
     assert "--as" in options_of(getattr(get_command(app), "commands", {})["act"])

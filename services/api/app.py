@@ -7,39 +7,53 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from threading import Event, Thread
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Body, Depends, FastAPI, Header, Query, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime
 
 from domain.facts import Channel, Malformed, NoAuthority, Refused
 from domain.openings import Purpose
+from services.api.asking import (
+    AWAY,
+    CONFLICT,
+    FORBIDDEN,
+    GONE,
+    MALFORMED,
+    NOT_FOUND,
+    TOO_LARGE,
+    UNPROVEN,
+    Concerns,
+    Fields,
+    Key,
+    Who,
+    answered,
+    caller,
+    ids_in,
+    problem,
+)
+from services.api.audit import add_audit
+from services.api.evidence import add_evidence
 from services.api.front_page import front_page
 from services.api.hr_files import HR_FILES, add_hr_files
 from services.api.patrons import add_patron_readings, add_patrons
+from services.api.readings import add_readings
 from services.audit.history_keeper import run_history_keeper
 from services.credentials import Unproven
-from services.desk import Caller, Desk, NoSuchCase, Unreachable
+from services.desk import Desk, NoSuchCase, Unreachable
 from services.evidence import LARGEST_FILE_BYTES
 from services.hr.csv_feed import LARGEST_FEED_BYTES
 from services.hr.scim import ScimDoor
+from services.opened_files import Erased
 from services.settings import Settings
 
-MALFORMED, UNPROVEN, FORBIDDEN, CONFLICT, NOT_FOUND, AWAY, TOO_LARGE = 422, 401, 403, 409, 404, 503, 413
-MEDIA_TYPE = "application/problem+json"
 LARGEST_BODY_BYTES = 1_000_000
 SCIM = "/scim/"
 PICTURES = "/api/v1/pictures/"
 
 log = logging.getLogger("imprimatur.api")
-bearer = HTTPBearer(auto_error=False, description="`imprimatur token --as PERSON` prints one")
-
-
-def problem(status: int, title: str, **more: Any) -> JSONResponse:
-    return JSONResponse({"title": title, "status": status, **more}, status, media_type=MEDIA_TYPE)
 
 
 def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
@@ -67,7 +81,9 @@ def app_of(settings: Settings, desk: Desk | None = None) -> FastAPI:
     add_errors(app)
     add_size_limit(app)
     add_cases(app, at_desk)
+    add_evidence(app, at_desk)
     add_readings(app, at_desk)
+    add_audit(app, at_desk)
     add_patrons(app, at_desk, problem, answered)
     add_patron_readings(app, at_desk, Depends(caller))
     add_hr_files(app, at_desk, problem, answered)
@@ -84,7 +100,7 @@ def add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> JSONResponse:
-        status = FORBIDDEN if isinstance(error, NoAuthority) else CONFLICT
+        status = FORBIDDEN if isinstance(error, NoAuthority) else GONE if isinstance(error, Erased) else CONFLICT
         told = {"clauses": list(error.clauses), "because": error.because, "remedy": error.remedy}
         return problem(status, "refused by policy", **told)
 
@@ -128,38 +144,6 @@ def add_size_limit(app: FastAPI) -> None:
         return await go_on(request)
 
 
-async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Caller:
-    if given is None:
-        raise Unproven("there is no bearer token")
-    proven = await request.app.state.desk.whose(given.credentials)
-    return Caller(proven.actor.id, f"bearer token ({proven.method})", Channel.API)
-
-
-Who = Annotated[Caller, Depends(caller)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
-# ids of patrons, with commas: what is said is sealed under their keys too
-Concerns = Annotated[str, Header(alias="Imprimatur-Concerns", max_length=2_000)]
-Fields = Annotated[dict[str, Any], Body()]
-
-
-def ids_in(header: str) -> list[str]:
-    return [each.strip() for each in header.split(",") if each.strip()]
-
-
-def answered(answer: dict[str, Any], created: int) -> JSONResponse:
-    """As recorded, or as refused: 403 where the authority is missing, 409 where it is not possible now."""
-    if "malformed" in answer:
-        wrong = answer["malformed"]
-        return problem(
-            MALFORMED, "malformed", field=wrong["field"], because=wrong["message"], remedy=wrong["would_pass"]
-        )
-    if "refused" not in answer:
-        return JSONResponse(answer, created)
-    refused = answer["refused"]
-    status = FORBIDDEN if refused["lacks_authority"] else CONFLICT
-    return problem(status, "refused by policy", **refused, case=answer.get("case"), command=answer.get("command"))
-
-
 def add_cases(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/v1/cases/{process}", status_code=201, summary="Start a case")
     async def start(process: str, fields: Fields, who: Who, key: Key = None, concerns: Concerns = "") -> JSONResponse:
@@ -171,11 +155,11 @@ def add_cases(app: FastAPI, desk: Desk) -> None:
     ) -> JSONResponse:
         return answered(await desk.act(case, command, fields, who, key, ids_in(concerns)), 200)
 
-    @app.post("/api/v1/cases/{case}/evidence", status_code=201, summary="Keep a file beside the log")
-    async def keep(case: str, request: Request, who: Who, concerns: Concerns = "") -> dict[str, Any]:
-        await desk.only_who_has_to_do_with(case, who.person)
-        media_type = request.headers.get("content-type", "application/octet-stream")
-        return await desk.keep(await request.body(), media_type, case, ids_in(concerns))
+    @app.post("/api/v1/cases/{case}/commands/{command}/signed", summary="What a plain Temporal signal must carry")
+    async def sign(
+        case: str, command: str, fields: Fields, who: Who, key: Key = None, concerns: Concerns = ""
+    ) -> dict[str, Any]:
+        return await desk.sign(case, command, fields, who._replace(channel=Channel.SIGNAL), key, ids_in(concerns))
 
     @app.get("/api/v1/cases", summary="All cases")
     async def cases(who: Who) -> list[dict[str, Any]]:
@@ -190,54 +174,6 @@ def add_cases(app: FastAPI, desk: Desk) -> None:
         purpose: Purpose = Purpose.CASE_WORK,
     ) -> dict[str, Any]:
         return await desk.case(case, who, at, in_force_at, purpose)
-
-
-def add_readings(app: FastAPI, desk: Desk) -> None:
-    @app.get("/api/v1/inbox", summary="What waits for you, by due time")
-    async def inbox(who: Who) -> list[dict[str, Any]]:
-        return await desk.inbox(who.person)
-
-    @app.get("/api/v1/explain/posting", summary="May they post, and which events and clauses make it so")
-    async def explain_posting(
-        who: Who, person: str, account: str, at: AwareDatetime | None = None
-    ) -> dict[str, Any]:
-        return await desk.explain_posting(person, account, at)
-
-    @app.get("/api/v1/rights", summary="The rights roster")
-    async def rights(who: Who) -> list[dict[str, Any]]:
-        return await desk.rights()
-
-    @app.get("/api/v1/remedies", summary="Accounts that have to be mended (PR-7)")
-    async def remedies(who: Who) -> list[dict[str, Any]]:
-        return await desk.remedies()
-
-    @app.get("/api/v1/accounts", summary="The account register, with the health of PR-7")
-    async def accounts(who: Who) -> list[dict[str, Any]]:
-        return await desk.accounts()
-
-    @app.get("/api/v1/staff", summary="The staff directory")
-    async def staff(who: Who, person: str | None = None) -> list[dict[str, Any]]:
-        return await desk.staff(person)
-
-    @app.get("/api/v1/audit/events", summary="The audit trail")
-    async def events(
-        who: Who,
-        case: str | None = None,
-        person: str | None = None,
-        account: str | None = None,
-        branch: str | None = None,
-        clause: str | None = None,
-        channel: Channel | None = None,
-        since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-        until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
-        after: int | None = None,
-        refused: bool | None = None,
-        limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
-    ) -> list[dict[str, Any]]:
-        return await desk.trail(
-            case=case, person=person, account=account, branch=branch, clause=clause,
-            channel=channel and channel.value, since=since, until=until, after=after, refused=refused, limit=limit,
-        )  # fmt: skip
 
 
 def add_health(app: FastAPI, desk: Desk) -> None:

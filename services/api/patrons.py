@@ -9,8 +9,9 @@ from fastapi import APIRouter, Body, FastAPI, Header, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import AwareDatetime
 
+from domain.openings import Purpose
 from services.desk import Caller, Desk
-from services.patron_desk import add_picture, find_patrons, may_be_used
+from services.patron_desk import add_picture, find_patrons, may_be_used, receipt_of
 from services.patron_door import NoSuchLink, PatronDoor, TooMany
 from services.receipts import page
 
@@ -74,8 +75,14 @@ def add_patron_readings(app: FastAPI, desk: Desk, who: Any) -> None:
         return await add_picture(desk, case, await request.body(), caller, key)
 
     @routes.post("/patrons/find", summary="Whoever fits what a patron can say: numbers, and what is on record of them")
-    async def find(said: Said, caller: Caller = who) -> list[dict[str, Any]]:
-        return await find_patrons(desk, said, caller)
+    async def find(
+        said: Said, caller: Caller = who, purpose: Purpose = Purpose.IDENTITY_CHECK
+    ) -> list[dict[str, Any]]:
+        return await find_patrons(desk, said, caller, purpose)
+
+    @routes.get("/consents/{case}/receipt", summary="The receipt of a consent, to hand to the patron")
+    async def staff_receipt(case: str, caller: Caller = who) -> dict[str, Any]:
+        return await receipt_of(desk, case)
 
     @routes.get("/consents", summary="The consent register")
     async def consents(caller: Caller = who, standing: str | None = None) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -17,77 +17,61 @@ from services.audit.package_verifier import COSIGNATURE, Broken, check
 from services.audit.published import put
 from services.audit.witness import Inconsistent, Seen, Unreadable, Witness, reader_at
 from services.clock import SystemClock
-from services.settings import Settings, SettingsError
+from services.commands.call import DONE, Call, Told, command, told
+from services.settings import SettingsError
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
-Data = Annotated[Path, typer.Option("--data", envvar="IMPRIMATUR_DATA", help="folder of the embedded system")]
-DEFAULT_DATA = Path("var")
+app = typer.Typer()
 
-Telling = Callable[[bool, Path, Callable[[Settings], Any], Callable[[Any], str], Callable[[Any], bool]], NoReturn]
+Published = Annotated[Path | None, typer.Option(help="a copy of the published folder, instead of ours")]
+Checkpoints = Annotated[list[Path] | None, typer.Option(help="a checkpoint that you kept; repeatable")]
+KnownKey = Annotated[Path | None, typer.Option(help="file with the log's public key, as you know it")]
+Package = Annotated[Path, typer.Argument(metavar="PACKAGE", help="folder or .tar file")]
+PackageKey = Annotated[Path, typer.Option("--key", help="file with the log's public key, not from the package")]
+Witnesses = Annotated[list[Path] | None, typer.Option(help="file with a witness's public key")]
+Place = Annotated[str, typer.Option("--from", help="the published folder, or its web address")]
+LogKey = Annotated[Path, typer.Option("--key", help="file with the log's public key")]
+OwnState = Annotated[Path, typer.Option("--state", help="folder of this witness: its key and what it cosigned")]
+OwnName = Annotated[str, typer.Option("--name", help="the witness's name, such as audit.example/witness")]
+HandIn = Annotated[Path | None, typer.Option(help="where cosigned checkpoints are handed in")]
+Every = Annotated[float, typer.Option(help="look again after so many seconds; 0: look once")]
 
 
-def add_proof_commands(app: typer.Typer, tell: Telling) -> None:
-    """`tell` answers a question about the installation; its last argument says whether the answer is a bad one."""
+@command(app, here="it trusts nobody's word: it reads the stored bytes itself, with read access to the database")
+def verify(call: Call, published: Published = None, checkpoint: Checkpoints = None, key: KnownKey = None) -> Told:
+    """Read every stored event again: no gaps, columns as the bytes say, every checkpoint ever signed still true."""
+    found = verify_installation(call.settings, published, key, checkpoint or [])
+    return told(found, show.verified, wrong=bool(found["findings"]))
 
-    @app.command("verify")
-    def verify(
-        published: Annotated[Path | None, typer.Option(help="a copy of the published folder, instead of ours")] = None,
-        checkpoint: Annotated[list[Path] | None, typer.Option(help="a checkpoint that you kept; repeatable")] = None,
-        key: Annotated[Path | None, typer.Option(help="file with the log's public key, as you know it")] = None,
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """Read every stored event again: no gaps, columns as the bytes say, every checkpoint ever signed still true."""
 
-        def question(settings: Settings) -> dict[str, Any]:
-            return verify_installation(settings, published, key, checkpoint or [])
+@command(app, "key", here="a key that a system tells of itself proves nothing: it is handed over by people")
+def key_(call: Call) -> Told:
+    """Print the log's public key: what auditors check with, handed to them outside of any package."""
+    found = public_key(call.settings)
+    if found is None:
+        raise SettingsError("there is no log key yet: it is made when the system first starts")
+    return Told(DONE, {"key": found.text}, found.text)
 
-        tell(as_json, data, question, show.verified, lambda found: bool(found["findings"]))
 
-    @app.command("key")
-    def key_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Print the log's public key: what auditors check with, handed to them outside of any package."""
+@command(app, "check", here="it is for checking where no system can be asked")
+def check_(call: Call, package: Package, key: PackageKey, witness: Witnesses = None) -> Told:
+    """Verify a package offline: no database, no server, no network; DATA is not looked at."""
+    found = checked(package, key, witness or [])
+    return told(found, in_words, wrong=bool(found["findings"]))
 
-        def question(settings: Settings) -> dict[str, str]:
-            found = public_key(settings)
-            if found is None:
-                raise SettingsError("there is no log key yet: it is made when the system first starts")
-            return {"key": found.text}
 
-        tell(as_json, data, question, lambda found: str(found["key"]), lambda _: False)
-
-    @app.command("check")
-    def check_(
-        package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="folder or .tar file")],
-        key: Annotated[Path, typer.Option("--key", help="file with the log's public key, not from the package")],
-        witness: Annotated[list[Path] | None, typer.Option(help="file with a witness's public key")] = None,
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """Verify a package offline: no database, no server, no network; DATA is not looked at."""
-
-        def question(_: Settings | None) -> dict[str, Any]:
-            return checked(package, key, witness or [])
-
-        tell(as_json, data, question, in_words, lambda found: bool(found["findings"]))
-
-    @app.command("witness")
-    def witness_(
-        place: Annotated[str, typer.Option("--from", help="the published folder, or its web address")],
-        key: Annotated[Path, typer.Option("--key", help="file with the log's public key")],
-        state: Annotated[Path, typer.Option("--state", help="folder of this witness: its key and what it cosigned")],
-        name: Annotated[str, typer.Option("--name", help="the witness's name, such as audit.example/witness")],
-        out: Annotated[Path | None, typer.Option(help="where cosigned checkpoints are handed in")] = None,
-        every: Annotated[float, typer.Option(help="look again after so many seconds; 0: look once")] = 0.0,
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """Cosign the published checkpoint, if it is consistent with every one cosigned before. Run it elsewhere."""
-
-        def question(_: Settings | None) -> dict[str, Any]:
-            return witnessed(place, key, state, name, out, every)
-
-        tell(as_json, data, question, cosigned, lambda found: bool(found["findings"]))
+@command(app, "witness", here="it asks no desk; what is published is named by --from")
+def witness_(
+    call: Call,
+    place: Place,
+    key: LogKey,
+    state: OwnState,
+    name: OwnName,
+    out: HandIn = None,
+    every: Every = 0.0,
+) -> Told:
+    """Cosign the published checkpoint, if it is consistent with every one cosigned before. Run it elsewhere."""
+    found = witnessed(place, key, state, name, out, every)
+    return told(found, cosigned, wrong=bool(found["findings"]))
 
 
 def checked(package: Path, key: Path, witnesses: list[Path]) -> dict[str, Any]:

@@ -1,27 +1,24 @@
-"""`imprimatur audit trail`, `as-of`, `diff`, `replay`, `export`, `story`: the record at the command line."""
+"""`imprimatur audit trail`, `as-of`, `diff`, `replay`, `export`: the record at the command line."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from domain.facts import Channel, Malformed
 from services import show
 from services.audit import records
+from services.audit.carrying import carried_over
 from services.audit.replay import disagreements, in_words
 from services.audit.selection import Selection
+from services.commands.call import Call, InForceAt, Told, command, told
 from services.moments import moment
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
-Data = Annotated[Path, typer.Option("--data", envvar="IMPRIMATUR_DATA", help="folder of the embedded system")]
-Url = Annotated[
-    str | None, typer.Option("--url", envvar="IMPRIMATUR_URL", help="a system elsewhere, by its web address")
-]
-Token = Annotated[str | None, typer.Option("--token", envvar="IMPRIMATUR_TOKEN", help="bearer token for --url")]
+app = typer.Typer()
+
 OfCase = Annotated[str | None, typer.Option("--case")]
 OfPerson = Annotated[str | None, typer.Option("--person", help="who did it, for whom, or whom it names")]
 OfAccount = Annotated[str | None, typer.Option("--account", help="such as account:facebook:durantlibrary")]
@@ -31,106 +28,85 @@ OfChannel = Annotated[Channel | None, typer.Option("--channel", help="by which d
 OnlyRefused = Annotated[bool | None, typer.Option("--refused/--not-refused", help="refused attempts alone, or none")]
 From = Annotated[str | None, typer.Option("--from", help="RFC 3339 time")]
 To = Annotated[str | None, typer.Option("--to", help="RFC 3339 time, itself not in it")]
-As = Annotated[str | None, typer.Option("--as", help="the auditor who takes it; else whoever runs the installation")]
-InForceAt = Annotated[
-    str | None, typer.Option("--in-force-at", help="what was in force then, by what was on record at T")
-]
-DEFAULT_DATA = Path("var")
-
-# as_json, data, url, token · what is asked of the desk · what people are told · whether the answer is a bad one
-Asking = Callable[
-    [bool, Path, str | None, str | None, Callable[[Any], Any], Callable[[Any], str], Callable[[Any], bool]], NoReturn
-]
+Auditor = Annotated[str | None, typer.Option("--as", help="the auditor who takes it; else whoever runs the system")]
+T = Annotated[str, typer.Argument(metavar="T", help="RFC 3339 time: what was on record by then")]
+T1 = Annotated[str, typer.Argument(metavar="T1")]
+T2 = Annotated[str, typer.Argument(metavar="T2")]
+Target = Annotated[Path, typer.Argument(metavar="OUT", help="a path that is not there yet")]
+Formats = Annotated[str, typer.Option("--format", help=f"of {','.join(records.FORMATS)}")]
 
 
-def add_record_commands(app: typer.Typer, ask: Asking) -> None:
-    @app.command("trail")
-    def trail(
-        case: OfCase = None,
-        person: OfPerson = None,
-        account: OfAccount = None,
-        branch: OfBranch = None,
-        clause: OfClause = None,
-        channel: OfChannel = None,
-        refused: OnlyRefused = None,
-        since: From = None,
-        until: To = None,
-        data: Data = DEFAULT_DATA,
-        url: Url = None,
-        token: Token = None,
-        as_json: Json = False,
-    ) -> None:
-        """Events with every field of the envelope, by whatever they have to do with."""
-
-        def question(desk: Any) -> Any:
-            asked = selection(case, person, account, branch, clause, channel, refused, since, until)
-            return desk.trail(**asked.wanted())
-
-        ask(as_json, data, url, token, question, show.trail, never)
-
-    @app.command("replay")
-    def replay(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Four witnesses: projections rebuilt, histories run again, decisions judged anew, steps compared."""
-        ask(as_json, data, None, None, lambda desk: desk.replay(), in_words, lambda found: any(disagreements(found)))
-
-    @app.command("as-of")
-    def as_of(
-        at: Annotated[str, typer.Argument(metavar="T", help="RFC 3339 time: what was on record by then")],
-        in_force_at: InForceAt = None,
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """The registers as they were on record, and what was in force."""
-
-        def question(desk: Any) -> Any:
-            moments = when(at, "T"), moment(in_force_at, "--in-force-at")
-            return records.in_thread(records.registers, *moments)(desk)
-
-        ask(as_json, data, None, None, question, registers_in_words, never)
-
-    @app.command("diff")
-    def diff(
-        first: Annotated[str, typer.Argument(metavar="T1")],
-        second: Annotated[str, typer.Argument(metavar="T2")],
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """What changed between two moments, each with the event that changed it."""
-
-        def question(desk: Any) -> Any:
-            return records.in_thread(records.changes, when(first, "T1"), when(second, "T2"))(desk)
-
-        ask(as_json, data, None, None, question, changes_in_words, never)
-
-    @app.command("export")
-    def export(
-        out: Annotated[Path, typer.Argument(metavar="OUT", help="a path that is not there yet")],
-        case: OfCase = None,
-        person: OfPerson = None,
-        account: OfAccount = None,
-        branch: OfBranch = None,
-        clause: OfClause = None,
-        channel: OfChannel = None,
-        refused: OnlyRefused = None,
-        since: From = None,
-        until: To = None,
-        formats: Annotated[str, typer.Option("--format", help=f"of {','.join(records.FORMATS)}")] = records.PACKAGE,
-        by: As = None,
-        data: Data = DEFAULT_DATA,
-        as_json: Json = False,
-    ) -> None:
-        """What an auditor takes away; that it was taken is on record."""
-
-        def question(desk: Any) -> Any:
-            asked = selection(case, person, account, branch, clause, channel, refused, since, until)
-            wanted = tuple(dict.fromkeys(each.strip() for each in formats.split(",") if each.strip()))
-            return records.in_thread(records.export, out, asked, wanted or (records.PACKAGE,), by)(desk)
-
-        ask(as_json, data, None, None, question, export_in_words, never)
+@command(app)
+def trail(
+    call: Call,
+    case: OfCase = None,
+    person: OfPerson = None,
+    account: OfAccount = None,
+    branch: OfBranch = None,
+    clause: OfClause = None,
+    channel: OfChannel = None,
+    refused: OnlyRefused = None,
+    since: From = None,
+    until: To = None,
+) -> Told:
+    """Events with every field of the envelope, by whatever they have to do with."""
+    asked = selection(case, person, account, branch, clause, channel, refused, since, until)
+    return told(call.ask(lambda desk: desk.trail(**asked.wanted())), show.trail)
 
 
-def never(_: Any) -> bool:
-    return False
+@command(app, here="it rebuilds every projection in the database and runs all of the code again beside it")
+def replay(call: Call) -> Told:
+    """Four witnesses: projections rebuilt, histories run again, decisions judged anew, steps compared."""
+    found = call.ask(lambda desk: desk.replay())
+    return told(found, in_words, wrong=any(disagreements(found)))
+
+
+@command(app, "as-of")
+def as_of(call: Call, at: T, in_force_at: InForceAt = None) -> Told:
+    """The registers as they were on record, and what was in force."""
+    moments = when(at, "T"), moment(in_force_at, "--in-force-at")
+    found = call.ask(
+        records.in_thread(records.registers, *moments),
+        lambda far: far.get("/audit/as-of", at=moments[0], in_force_at=moments[1]),
+    )
+    return told(found, registers_in_words)
+
+
+@command(app)
+def diff(call: Call, first: T1, second: T2) -> Told:
+    """What changed between two moments, each with the event that changed it."""
+    moments = when(first, "T1"), when(second, "T2")
+    found = call.ask(
+        records.in_thread(records.changes, *moments),
+        lambda far: far.get("/audit/diff", first=moments[0], second=moments[1]),
+    )
+    return told(found, changes_in_words)
+
+
+@command(app)
+def export(
+    call: Call,
+    out: Target,
+    case: OfCase = None,
+    person: OfPerson = None,
+    account: OfAccount = None,
+    branch: OfBranch = None,
+    clause: OfClause = None,
+    channel: OfChannel = None,
+    refused: OnlyRefused = None,
+    since: From = None,
+    until: To = None,
+    formats: Formats = records.PACKAGE,
+    by: Auditor = None,
+) -> Told:
+    """What an auditor takes away; that it was taken is on record."""
+    asked = selection(case, person, account, branch, clause, channel, refused, since, until)
+    wanted = tuple(dict.fromkeys(each.strip() for each in formats.split(",") if each.strip())) or (records.PACKAGE,)
+    found = call.ask(
+        records.in_thread(records.export, out, asked, wanted, records.sender_of(by)),
+        lambda far: carried_over(far, out, asked, wanted),
+    )
+    return told(found, export_in_words)
 
 
 def selection(

@@ -101,14 +101,14 @@ def sender_of(person: str | None) -> Sender:
     return Sender(Actor(kind=ActorKind.PERSON, id=person), "access to the installation", Channel.CLI, None)
 
 
-def export(desk: Desk, out: Path, selection: Selection, formats: tuple[str, ...], person: str | None) -> dict[str, Any]:
-    """Write each format; what was written, by file. Refused where the person may not; then nothing is written."""
+def export(desk: Desk, out: Path, selection: Selection, formats: tuple[str, ...], sender: Sender) -> dict[str, Any]:
+    """Write each format; what was written, by file. Refused where the sender may not; then nothing is written."""
     possible(formats, selection, out)
     with caught_up(desk) as conn:
         events, up_to = how_many(conn, selection)
         if not events:
             raise Malformed("export", "no event is what was asked for", "a case, person or period that has some")
-    on_record(desk, selection, formats, events, up_to, sender_of(person))
+    on_record(desk, selection, formats, events, up_to, sender)
     if len(formats) == 1:
         return {"out": str(out), "events": events, formats[0]: written(desk, formats[0], selection, out)}
     out.mkdir(parents=True)

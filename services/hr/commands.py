@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from services import show
+from services.commands.call import Call, Told, command, told
 from services.hr import office
+from services.ledger import Ledger
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
-Data = Annotated[Path, typer.Option("--data", envvar="IMPRIMATUR_DATA", help="folder of the embedded system")]
+app = typer.Typer(no_args_is_help=True, help="HR's systems: who may write, what had to wait, whose word counts.")
+BY_THE_OPERATOR = "which of HR's systems may write is in the hands of whoever runs this one"
+
 Name = Annotated[str, typer.Argument(help="the system's name: small letters, digits, dashes")]
 People = Annotated[list[str] | None, typer.Argument(help="person ids")]
 AllOf = Annotated[str | None, typer.Option("--all-of", help="everyone this feed is the source of, such as staff-file")]
-DEFAULT_DATA = Path("var")
-
-Asking = Callable[[bool, Path, Callable[..., dict[str, Any] | list[dict[str, Any]]], Callable[[Any], str]], NoReturn]
 
 
-def hr_commands(ask: Asking) -> typer.Typer:
-    """`ask` puts a question to the ledger and tells the answer, as every command of the line does."""
-    app = typer.Typer(no_args_is_help=True, help="HR's systems: who may write, what had to wait, whose word counts.")
+def of_the_ledger(call: Call, question: Callable[[Ledger], Any]) -> Any:
+    return call.ask(lambda desk: desk.of_the_ledger(question))
 
-    @app.command()
-    def register(name: Name, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Let an HR system write by SCIM; prints its token, once."""
-        ask(as_json, data, lambda ledger: office.register(ledger, name), registered)
 
-    @app.command()
-    def revoke(name: Name, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Its token opens nothing any more, from the next request on."""
-        ask(as_json, data, lambda ledger: office.revoke(ledger, name), lambda told: f"The token of {name} is revoked")
+@command(app, here=BY_THE_OPERATOR)
+def register(call: Call, name: Name) -> Told:
+    """Let an HR system write by SCIM; prints its token, once."""
+    return told(of_the_ledger(call, lambda ledger: office.register(ledger, name)), registered)
 
-    @app.command()
-    def assign(
-        name: Name, people: People = None, all_of: AllOf = None, data: Data = DEFAULT_DATA, as_json: Json = False
-    ) -> None:
-        """Make a system the source of record of people whom another fed."""
-        named = tuple(people or ())
-        ask(as_json, data, lambda ledger: office.assign(ledger, name, named, all_of), show.recorded)
 
-    @app.command("list")
-    def list_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Every feed, with its people and what waits."""
-        ask(as_json, data, office.systems, systems)
+@command(app, here=BY_THE_OPERATOR)
+def revoke(call: Call, name: Name) -> Told:
+    """Its token opens nothing any more, from the next request on."""
+    found = of_the_ledger(call, lambda ledger: office.revoke(ledger, name))
+    return told(found, lambda _: f"The token of {name} is revoked")
 
-    @app.command()
-    def quarantine(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """What could not be applied, why, and what would pass; and whom the policy gives nothing."""
-        ask(as_json, data, office.waiting, waiting)
 
-    return app
+@command(app, here=BY_THE_OPERATOR)
+def assign(call: Call, name: Name, people: People = None, all_of: AllOf = None) -> Told:
+    """Make a system the source of record of people whom another fed."""
+    named = tuple(people or ())
+    return told(of_the_ledger(call, lambda ledger: office.assign(ledger, name, named, all_of)), show.recorded)
+
+
+@command(app, "list", here=BY_THE_OPERATOR)
+def list_(call: Call) -> Told:
+    """Every feed, with its people and what waits."""
+    return told(of_the_ledger(call, office.systems), systems)
+
+
+@command(app, here=BY_THE_OPERATOR)
+def quarantine(call: Call) -> Told:
+    """What could not be applied, why, and what would pass; and whom the policy gives nothing."""
+    return told(of_the_ledger(call, office.waiting), waiting)
 
 
 def registered(told: dict[str, Any]) -> str:

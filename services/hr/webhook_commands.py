@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from eventsourcing.persistence import PersistenceError
@@ -13,6 +12,7 @@ from psycopg import Error as DatabaseError
 
 from services import show
 from services.clock import SystemClock
+from services.commands.call import Call, Told, command, told
 from services.desk import Unreachable
 from services.hr.subscribing import (
     Secrets,
@@ -29,52 +29,48 @@ from services.hr.webhooks import dead_letters, newest_position, replay
 from services.ledger import Ledger
 from services.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON value on standard output, nothing else there")]
-Data = Annotated[Path, typer.Option("--data", envvar="IMPRIMATUR_DATA", help="folder of the embedded system")]
+app = typer.Typer(no_args_is_help=True, help="Telling HR's systems what they may know.")
+SECRETS = "the secrets by which subscribers know us lie in DATA"
+
 OneEvent = Annotated[str | None, typer.Option("--event", help="one event, whatever became of it; else the dead ones")]
 ForgetOld = Annotated[bool, typer.Option("--forget-old", help="the newest secret alone signs from now on")]
-DEFAULT_DATA = Path("var")
-
-Asking = Callable[[bool, Path, Callable[[Settings], Any], Callable[[Any], str], bool], NoReturn]
 
 
-def webhook_commands(ask: Asking) -> typer.Typer:
-    """`ask` puts a question to the installation and tells the answer; its last argument: any answer means trouble."""
-    app = typer.Typer(no_args_is_help=True, help="Telling HR's systems what they may know.")
+@command(app, here=SECRETS)
+def add(call: Call, url: str) -> Told:
+    """Tell this address from now on; prints the secret by which it knows us, once."""
+    return told(added(call.settings, url), lambda made: f"{made['id']}\n{made['secret']}")
 
-    @app.command()
-    def add(url: str, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Tell this address from now on; prints the secret by which it knows us, once."""
-        ask(as_json, data, lambda settings: added(settings, url), lambda told: f"{told['id']}\n{told['secret']}", False)
 
-    @app.command("list")
-    def list_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Who is told."""
-        ask(as_json, data, all_of_them, listed, False)
+@command(app, "list", here=SECRETS)
+def list_(call: Call) -> Told:
+    """Who is told."""
+    return told(all_of_them(call.settings), listed)
 
-    @app.command("rotate")
-    def rotate_(
-        subscriber: str, forget_old: ForgetOld = False, data: Data = DEFAULT_DATA, as_json: Json = False
-    ) -> None:
-        """A new secret; the one before it signs too, until --forget-old."""
-        ask(as_json, data, lambda settings: rotated(settings, subscriber, forget_old), secret_or_not, False)
 
-    @app.command()
-    def remove(subscriber: str, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Tell this address no more."""
-        ask(as_json, data, lambda settings: removed(settings, subscriber), gone, False)
+@command(app, "rotate", here=SECRETS)
+def rotate_(call: Call, subscriber: str, forget_old: ForgetOld = False) -> Told:
+    """A new secret; the one before it signs too, until --forget-old."""
+    return told(rotated(call.settings, subscriber, forget_old), secret_or_not)
 
-    @app.command()
-    def dead(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """What was given up; exit 1 when there is any."""
-        ask(as_json, data, lambda settings: dead_letters(settings.projector_url), given_up, True)
 
-    @app.command("replay")
-    def replay_(subscriber: str, event: OneEvent = None, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-        """Tell it again, under the same id."""
-        ask(as_json, data, lambda settings: again(settings, subscriber, event), told_again, False)
+@command(app, here=SECRETS)
+def remove(call: Call, subscriber: str) -> Told:
+    """Tell this address no more."""
+    return told(removed(call.settings, subscriber), gone)
 
-    return app
+
+@command(app, here=SECRETS)
+def dead(call: Call) -> Told:
+    """What was given up; exit 1 when there is any."""
+    found = dead_letters(call.settings.projector_url)
+    return told(found, given_up, wrong=bool(found))
+
+
+@command(app, "replay", here=SECRETS)
+def replay_(call: Call, subscriber: str, event: OneEvent = None) -> Told:
+    """Tell it again, under the same id."""
+    return told(again(call.settings, subscriber, event), told_again)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from temporalio.service import RPCError
 from domain.facts import Channel
 from services.desk import Caller, Desk, Unreachable
 from services.embedded_process import Child
+from services.sending import Sending
 from tests.chaos.diary import Diary, Entry, Fate
 from tests.chaos.running import Running, plain_environment
 from tests.system import LOGO, TASKS
@@ -47,6 +49,16 @@ class StaffDesk(Desk):
 
     def __init__(self, running: Running, diary: Diary) -> None:
         super().__init__(running.settings)
+        self._diary = diary
+
+    @cached_property
+    def _sending(self) -> Sending:
+        return ToldToTheDiary(self, self._diary)
+
+
+class ToldToTheDiary(Sending):
+    def __init__(self, desk: Desk, diary: Diary) -> None:
+        super().__init__(desk.settings, desk.client, desk.ledger)
         self._diary = diary
 
     async def _reached(self, sending: Awaitable[dict[str, Any]], id_: str) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from domain.erasure_messages import (
 )
 from domain.facts import Fact, Sealed, patron_key
 from domain.legal_hold import HoldPlaced, Over, PlaceHold, ReleaseHold
-from domain.openings import OpenSealed, Purpose, stream_for
-from tests.domain.house import CASE, CLERK, DIRECTOR, MANAGER, MARKETING, TIMER, House, sealed
+from domain.openings import SEARCH, OpenFile, OpenSealed, Purpose, SeekPatrons, stream_for
+from tests.domain.house import CASE, CLERK, DIRECTOR, LOGO, MANAGER, MARKETING, TIMER, House, sealed
 
 PATRON = "00000000-0000-4000-8000-000000000001"
 DESTROYED = RecordDestruction(kek_before="aaaa", kek_after="bbbb", survivors=3)
@@ -89,6 +89,10 @@ def releases(house: House, hold: str, by: str = DIRECTOR) -> list[Fact]:
 
 def patrons_are_forgotten(house: House) -> None:
     house.does(OpenSealed(case=CASE, patrons=(PATRON,), purpose=Purpose.CASE_WORK), CLERK, stream_for(CASE))
+    file = OpenFile(case=CASE, file=LOGO.sha256, patrons=(PATRON,), purpose=Purpose.RECORDS_REQUEST)
+    house.does(file, CLERK, stream_for(CASE))
+    search = SeekPatrons(by_what=("name",), patrons=(PATRON,), purpose=Purpose.IDENTITY_CHECK)
+    house.does(search, CLERK, stream_for(SEARCH))
     hold = holds(house)
     reports(asked(house), trace(house))
     releases(house, hold)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.facts import NoAuthority, Refused
+from domain.facts import NoAuthority, Refused, load_fact
 from domain.may_use import may_use
 from domain.pages import PAGES
 from domain.photo_permission_messages import Person, TakeBasis
@@ -225,9 +225,13 @@ def test_what_is_not_declined_without_mail_needs_no_telling(world: Patrons) -> N
 
 def test_what_was_declined_before_there_was_such_a_task_is_over(world: Patrons) -> None:
     declined_without_mail(world)
-    *before, _ = world.streams[revocation()]
+    *before, declined, _ = world.streams[revocation()]
+    as_it_was = declined.envelope.fact.copy()
+    del as_it_was["to_be_told"]
     page = PAGES["revocation"]
-    assert page.fold(page.initial(revocation()), before).model_dump()["stage"] == Stage.DECLINED
+    case = page.fold(page.initial(revocation()), before)
+    stood = page.fold_one(case, load_fact(declined.envelope.kind, as_it_was), case.position + 1, "")
+    assert stood.model_dump()["stage"] == Stage.DECLINED
 
 
 # ---- nothing new from the acceptance on

@@ -22,7 +22,8 @@ ENDS_ITS_CASE = (
     "photo_permission.PictureSetAside", "photo_permission.PictureNeverCame",
     "posting_rights.RightsRevoked", "posting_rights.RightsLapsed", "posting_rights.RightsExpired",
     "posting_rights.RightsSuperseded", "posting_rights.RightsRefused", "posting_rights.RequestWithdrawn",
-    "posting_rights.RequestExpired", "revocation.RevocationCompleted", "revocation.RevocationDeclined",
+    "posting_rights.RequestExpired", "revocation.RevocationCompleted", "revocation.PersonTold",
+    "erasure.ErasureRefused", "erasure.ErasureWithdrawn", "erasure.ErasureExpired", "erasure.PatronErased",
 )  # fmt: skip
 
 
@@ -63,7 +64,8 @@ def standing_of(events: list[Event]) -> dict[tuple[str, str, int], int | None]:
                 found[STREAM, stream, position] = None
             if name(each) == "AccountOpened":
                 account_of[STREAM, stream, min(key[2] for key in found if key[1] == stream)] = fact["account"]
-            if each["kind"] in ENDS_ITS_CASE or ends_a_staff_change(each, remedies, reported):
+            declined = each["kind"] == "revocation.RevocationDeclined" and not fact["to_be_told"]
+            if declined or each["kind"] in ENDS_ITS_CASE or ends_a_staff_change(each, remedies, reported):
                 ends(position, (STREAM, stream))
         if not each["touches"]:
             continue

@@ -35,6 +35,7 @@ class RunningSystem:
     def __init__(self, data: Path) -> None:
         self.data = data
         self._handles = 0
+        self._tokens: dict[str, str] = {}
 
     def cli(self, *argv: str, given: str | None = None) -> Result:
         """A call of the command line, in this process; its exit code is the result's."""
@@ -42,6 +43,16 @@ class RunningSystem:
 
     def json(self, *argv: str, given: Any = None) -> Any:
         told = self.cli(*argv, "--json", given=None if given is None else json.dumps(given))
+        return json.loads(told.stdout)
+
+    def far(self, person: str, *argv: str, given: str | None = None) -> Result:
+        """The same call by the web address alone, as whoever holds this person's token."""
+        token = self._tokens[person] = self._tokens.get(person) or self.token(person)
+        away = ["--url", self.url, "--token", token, "--data", str(self.data / "nothing-is-here")]
+        return CliRunner().invoke(cli.app, [*argv, *away], input=given)
+
+    def far_json(self, person: str, *argv: str, given: Any = None) -> Any:
+        told = self.far(person, *argv, "--json", given=None if given is None else json.dumps(given))
         return json.loads(told.stdout)
 
     def a_request(self, **changed: Any) -> dict[str, Any]:

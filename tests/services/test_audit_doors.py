@@ -142,6 +142,50 @@ def test_every_format_is_written_and_that_it_was_taken_is_on_record(
     assert again.exit_code == 2
 
 
+def test_what_is_taken_away_at_a_distance_is_what_is_taken_away_here(
+    system: RunningSystem, case: str, tmp_path: Path
+) -> None:
+    here, far = tmp_path / "here", tmp_path / "far"
+    formats = ("--case", case, "--format", "jsonl,ocel-json,html", "--to", now())
+    system.json("audit", "export", str(here), *formats)
+    told = system.far_json("p-auditor", "audit", "export", str(far), *formats)
+    assert told["out"] == str(far)
+    assert told["jsonl"]["file"] == str(far / "events.jsonl")
+    for name in ("events.jsonl", "ocel.json"):
+        assert (far / name).read_bytes() == (here / name).read_bytes()
+    assert case in (far / "story.html").read_text()
+    assert [each.name for each in tmp_path.iterdir() if each.name not in ("here", "far")] == []
+    package = tmp_path / "package"
+    assert system.far("p-auditor", "audit", "export", str(package), "--case", case).exit_code == 0
+    key = tmp_path / "log.pub"
+    key.write_text(system.cli("audit", "key").stdout)
+    assert system.cli("audit", "check", str(package), "--key", str(key)).exit_code == 0
+    taken = eventually(system, case, "disclosure.RecordsTaken", 3)
+    assert [(each["actor"], each["channel"]) for each in taken[-2:]] == [("p-auditor", "api")] * 2
+
+
+def test_nobody_takes_records_away_at_a_distance_who_may_not_here(
+    system: RunningSystem, case: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "taken.jsonl"
+    refused = system.far("p-bm-durant", "audit", "export", str(out), "--case", case, "--format", "jsonl", "--json")
+    assert (refused.exit_code, json.loads(refused.stdout)["refused"]["clauses"]) == (3, ["PR-12"])
+    assert system.far("p-auditor", "audit", "export", str(out), "--format", "carrier-pigeon").exit_code == 2
+    assert system.far("p-auditor", "audit", "export", str(tmp_path / "no" / "x"), "--format", "csv").exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_changed_is_told_at_a_distance_too(system: RunningSystem) -> None:
+    before = now()
+    case = system.requested()
+    after = now()
+    system.json("audit", "diff", before, after)
+    here = system.json("audit", "diff", before, after)
+    assert system.far_json("p-auditor", "audit", "diff", before, after) == here
+    assert case in {each["key"] for each in here["changes"]}
+    assert system.far("p-auditor", "audit", "as-of", "2099-01-01T00:00:00Z").exit_code == 2
+
+
 def test_nobody_but_an_auditor_or_the_director_takes_records_away(
     system: RunningSystem, case: str, tmp_path: Path
 ) -> None:

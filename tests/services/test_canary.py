@@ -420,6 +420,18 @@ def openings_of(canary: Canary) -> list[dict[str, Any]]:
     return [each for each in trail if each["kind"] == "openings.SealedOpened"]
 
 
+def test_a_picture_of_theirs_is_opened_at_the_door_and_that_is_on_record(canary: Canary) -> None:
+    with canary.api as api:
+        shown = api.get(f"/api/v1/pictures/{canary.picture}", headers=canary.headers(BRANCH))
+    assert (shown.status_code, ENTRUSTED.encode() in shown.content) == (200, False)
+    assert until(lambda: files_opened(canary))[-1]["fact"]["patrons"] == [canary.patron]
+
+
+def files_opened(canary: Canary) -> list[dict[str, Any]]:
+    trail = canary.system.json("audit", "trail", "--case", canary.picture)
+    return [each for each in trail if each["kind"] == "openings.FileOpened"]
+
+
 # the erasure
 
 
@@ -474,6 +486,19 @@ def test_every_page_shows_that_it_was_erased_and_the_other_patrons_stay(canary: 
     with keys_of(canary) as keys:
         assert PatronIndex(keys).find(said_of(marker("name"))) == []
         assert PatronIndex(keys).find({"name": "another READER"}) == [canary.other]
+
+
+def test_their_picture_is_said_to_be_erased_at_both_doors_and_nobody_opens_it(canary: Canary, gone: Gone) -> None:
+    opened, out = len(files_opened(canary)), canary.kept / "taken-out.jpg"
+    with canary.api as api:
+        told = api.get(f"/api/v1/pictures/{canary.picture}", headers=canary.headers(BRANCH))
+    assert (told.status_code, told.json()["clauses"]) == (410, ["PR-12"])
+    assert told.json()["because"].startswith(ERASED)
+    argv = ("picture", "take-out", canary.picture, "--out", str(out))
+    for taken in (canary.cli(*argv), canary.system.far(BRANCH, *argv)):
+        assert (taken.exit_code, ERASED in taken.output) == (3, True), taken.output
+    assert not out.exists()
+    assert len(files_opened(canary)) == opened
 
 
 def test_the_log_is_whole_and_nothing_in_it_was_changed(canary: Canary, gone: Gone) -> None:

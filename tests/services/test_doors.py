@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,20 +10,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from PIL import Image
 
-from services import desk
+from services import remote, sending
 from services.audit.keys import SigningKey
 from services.demo import is_ready
 from services.embedded_temporal import temporal_program, without_temporal_settings
 from services.settings import Runtime
 from tests.services.running import RunningSystem, running_system
+from tests.services.test_pictures import with_place
 from tests.system import LOGO, ROOT, STAFF, TASKS
 
 DONE, WRONG, MALFORMED, REFUSED, AWAY = 0, 1, 2, 3, 4
@@ -156,7 +160,7 @@ def test_with_the_worker_away_the_answer_is_exit_4_and_the_same_id_is_safe_to_re
     system: RunningSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, id_, reason = system.requested(), str(uuid4()), json.dumps({"reason": "not now"})
-    monkeypatch.setattr(desk, "ANSWER_WITHIN", timedelta(seconds=2))
+    monkeypatch.setattr(sending, "ANSWER_WITHIN", timedelta(seconds=2))
     worker = system.pid_of("worker")
     os.kill(worker, signal.SIGSTOP)
     try:
@@ -453,6 +457,166 @@ def test_an_evidence_file_is_kept_beside_the_log_and_named_in_a_task(system: Run
     files = [file.read_bytes() for file in (system.data / "evidence").rglob("*") if file.is_file()]
     assert files
     assert not [file for file in files if b"a screenshot" in file]
+
+
+# at a distance
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("policy", "show"), ("staff", "list"), ("staff", "orphans"), ("accounts",), ("rights",), ("remedies",),
+        ("holds",), ("case", "list"), ("consent", "list"), ("consent", "uses"), ("revocations",), ("notices",),
+        ("staff", "preview", "p-bm-durant", "--leaving", "2031-01-31"), ("audit", "as-of", "T"),
+        ("explain", "posting", "p-mac", "facebook:nowhere", "--at", "T"),
+        ("audit", "trail", "--person", "p-mac", "--to", "T"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_is_asked_at_a_distance_is_what_is_told_here(system: RunningSystem, argv: tuple[str, ...]) -> None:
+    now = datetime.now(UTC).isoformat()
+    asked = [now if each == "T" else each for each in argv]
+    # mail goes out meanwhile, and what was recorded a moment ago may come to a register in between
+    until(lambda: as_moments(system.json(*asked)) == as_moments(system.far_json("p-hq-clerk", *asked)))
+
+
+def as_moments(value: Any) -> Any:
+    """The two doors write one moment in two ways."""
+    if isinstance(value, dict):
+        return {name: as_moments(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [as_moments(each) for each in value]
+    with suppress(TypeError, ValueError):
+        return datetime.fromisoformat(value)
+    return value
+
+
+def test_the_status_of_a_system_elsewhere_is_how_far_it_has_read(system: RunningSystem) -> None:
+    told = json.loads(system.far("p-ed", "status", "--json").stdout)
+    assert told["parts"] == [{"name": "api", "health": "up", "pid": None, "address": system.url}]
+    assert told["log_position"] > 0
+    assert told["stopped"] == []
+    assert "settings" not in told
+
+
+def test_a_trail_of_a_period_asked_at_a_distance_is_of_that_period_and_has_all_of_it(
+    system: RunningSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until_now = datetime.now(UTC).isoformat()
+    case = system.requested()
+    assert system.far_json("p-ed", "audit", "trail", "--case", case, "--to", until_now) == []
+    assert system.far_json("p-ed", "audit", "trail", "--case", case, "--from", until_now)
+    monkeypatch.setattr(remote, "EVENTS_AT_ONCE", 7)
+    far = system.far_json("p-ed", "audit", "trail", "--to", until_now)
+    assert [each["event_id"] for each in far] == [
+        each["event_id"] for each in system.json("audit", "trail", "--to", until_now)
+    ]
+
+
+def test_a_path_that_cannot_be_written_to_is_exit_2_and_no_traceback(system: RunningSystem, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    out = str(tmp_path / "a file" / "below")
+    for told in (
+        system.cli("audit", "export", out, "--format", "jsonl,csv"), system.far("p-ed", "audit", "export", out),
+        system.cli("evidence", "show", "0" * 64, "--case", "x", "--out", out),
+    ):  # fmt: skip
+        assert (told.exit_code, "Traceback" in told.output) == (MALFORMED, False), told.output
+
+
+def test_a_command_is_signed_at_a_distance_and_sent_as_a_plain_signal(system: RunningSystem) -> None:
+    case = system.requested()
+    payload = system.far("p-ed", "sign", case, "RefuseAccount", "-", given='{"reason": "not now"}').stdout
+    assert "not now" not in payload
+    send_signal(system, case, payload)
+    until_stage(system, case, "refused")
+    trail = system.json("audit", "trail", "--case", case)
+    (refused,) = [each for each in trail if each["kind"] == "account_creation.AccountRefused"]
+    assert (refused["channel"], refused["actor"]) == ("signal", "p-ed")
+    assert refused["proven_by"].startswith("bearer token")
+
+
+def test_the_policy_is_adopted_at_a_distance_by_the_director_alone(system: RunningSystem) -> None:
+    file = str(ROOT / "policies" / "mmrls.toml")
+    refused = system.far("p-bm-durant", "policy", "adopt", file, "--json")
+    assert refused.exit_code == REFUSED, refused.output
+    assert json.loads(refused.stdout)["refused"]["lacks_authority"]
+
+
+@pytest.mark.parametrize(
+    "argv", [["case", "show", "nonsense/../x?y"], ["staff", "preview", "p-nobody", "--leaving", "2031-01-31"]]
+)
+def test_a_call_that_makes_no_sense_is_exit_2_at_a_distance_too(system: RunningSystem, argv: list[str]) -> None:
+    told = system.far("p-ed", *argv)
+    assert (told.exit_code, "Traceback" in told.output) == (MALFORMED, False), told.output
+
+
+# files that are kept
+
+
+def test_a_file_is_opened_for_those_of_its_case_on_record_and_freed_of_its_place(
+    system: RunningSystem, api: Any, tmp_path: Path
+) -> None:
+    case = system.requested()
+    system.cli("act", case, "ApproveAccount", "--as", "p-ed")
+    photo, page, broken = with_place(), b"The page, as text", b"\x89PNG\r\n\x1a\n and no picture"
+    kinds = {photo: "application/octet-stream", page: "text/plain", broken: "image/png"}
+    kept = [keep(system, tmp_path, case, content, kind) for content, kind in kinds.items()]
+    done = {"task": "branding", "evidence": kept}
+    assert "recorded" in system.json("act", case, "CompleteTask", "-", "--as", "p-mac", given=done)
+    one, two, three = (f"/api/v1/cases/{case}/evidence/{each['sha256']}" for each in kept)
+
+    opened = api("GET", f"{one}?purpose=records_request", "p-mac")
+    assert (opened.status_code, opened.headers["content-type"]) == (200, "image/jpeg")
+    assert opened.headers["content-disposition"] == "attachment"
+    assert Image.open(io.BytesIO(opened.content)).size == Image.open(io.BytesIO(photo)).size
+    assert not Image.open(io.BytesIO(opened.content)).getexif()
+    assert api("GET", two, "p-mac").content == page
+    cannot_be_freed = api("GET", three, "p-mac")
+    assert (cannot_be_freed.status_code, cannot_be_freed.json()["clauses"]) == (409, ["PR-12"])
+    for stranger in ("p-bm-goodman", "p-auditor"):
+        assert api("GET", two, stranger).status_code == 403
+    assert api("GET", one.replace(kept[0]["sha256"], "0" * 64), "p-mac").status_code == 404
+
+    until(lambda: len(files_opened(system, case)) == 3)
+    first, second, _ = files_opened(system, case)
+    assert (first["actor"], first["fact"]["file"], first["fact"]["purpose"], first["clauses"]) == (
+        "p-mac", kept[0]["sha256"], "records_request", ["PR-12"],
+    )  # fmt: skip
+    assert second["fact"]["file"] == kept[1]["sha256"]
+
+
+def keep(system: RunningSystem, folder: Path, case: str, content: bytes, media_type: str) -> dict[str, Any]:
+    file = folder / "kept"
+    file.write_bytes(content)
+    told = system.cli("evidence", "add", str(file), "--case", case, "--type", media_type)
+    return dict(json.loads(told.stdout))
+
+
+def files_opened(system: RunningSystem, case: str) -> list[dict[str, Any]]:
+    return [each for each in system.json("audit", "trail", "--case", case) if each["kind"] == "openings.FileOpened"]
+
+
+def test_a_file_is_taken_out_here_and_at_a_distance_once_to_each_place(system: RunningSystem, tmp_path: Path) -> None:
+    case = system.requested()
+    system.cli("act", case, "ApproveAccount", "--as", "p-ed")
+    kept = keep(system, tmp_path, case, b"As text", "text/plain")
+    system.json("act", case, "CompleteTask", "-", "--as", "p-mac", given={"task": "branding", "evidence": [kept]})
+    shown = ["evidence", "show", kept["sha256"], "--case", case, "--out"]
+    here, far, other = (str(tmp_path / each) for each in ("here.txt", "far.txt", "other.txt"))
+    told = system.json(*shown, here)
+    assert told == {
+        "evidence": kept["sha256"], "media_type": "text/plain", "size": 7, "drawn_anew": False, "out": here,
+    }  # fmt: skip
+    assert system.far_json("p-mac", *shown, far) == told | {"out": far}
+    assert Path(here).read_bytes() == Path(far).read_bytes() == b"As text"
+    assert Path(far).stat().st_mode & 0o077 == 0
+    until(lambda: len(files_opened(system, case)) == 2)
+    assert system.cli(*shown, here).exit_code == MALFORMED  # it is there, so nothing is opened for it
+    refused = system.far("p-bm-goodman", *shown, other, "--json")
+    assert (refused.exit_code, json.loads(refused.stdout)["refused"]["clauses"]) == (REFUSED, ["PR-12"])
+    assert system.cli(*shown, other, "--as", "p-bm-goodman").exit_code == REFUSED
+    assert not Path(other).exists()
+    assert [each["actor_kind"] for each in files_opened(system, case)] == ["operator", "person"]
 
 
 def test_health_readiness_and_metrics_answer(system: RunningSystem) -> None:

@@ -25,10 +25,11 @@ from domain.directory import DeclareFriendsRole, ImportStaff
 from domain.facts import Envelope, Malformed
 from domain.waiting import LetTimePass
 from services.audit.verify import verify
-from services.ledger import FACTS_IN_MEMORY, TIMER, UNKNOWN_CASE, Answer, Judged, Ledger, columns_of, operator
+from services.ledger import FACTS_IN_MEMORY, TIMER, Answer, Judged, Ledger, columns_of, operator
 from services.recorder import NotRecorded
 from tests.proxy import DroppingProxy
 from tests.system import Database, Office, SetClock, a_case, a_request, sealed
+from workflows.messages import NO_CASE
 
 OPERATOR = operator("a test")
 
@@ -467,7 +468,7 @@ def test_twenty_thousand_junk_messages_leave_the_limit_and_one_event_of_how_many
 def test_made_up_cases_share_one_stream(office: Office, database: Database) -> None:
     for case in (a_case(), a_case(), "nonsense", ""):
         office.ledger.refuse_unproven(case, "unknown", "there is no credential")
-    assert len(beside(database, UNKNOWN_CASE)) == 4
+    assert len(beside(database, NO_CASE)) == 4
 
 
 def suppressed(office: Office, database: Database, hours: int) -> list[tuple[str, str, int]]:

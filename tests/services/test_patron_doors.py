@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.services.running import RunningSystem, running_system
 from tests.services.test_pictures import with_place
@@ -204,6 +205,47 @@ def test_only_staff_look_for_patrons(system: RunningSystem) -> None:
     assert told.exit_code == 3
 
 
+def test_a_search_for_a_patron_is_on_record_by_what_was_asked_and_never_with_what_was_said(
+    system: RunningSystem, lived: dict[str, Any]
+) -> None:
+    before = len(searches(system))
+    assert lived["patron"] in {each["patron"] for each in found(system)}
+    nobody = {"name": "Somebody who never wrote"}
+    assert system.far_json(CLERK, "consent", "find", "-", "--purpose", "patron_asked", given=nobody) == []
+    for _ in range(100):
+        if len(searches(system)) == before + 2:
+            break
+        time.sleep(0.2)
+    first, second = searches(system)[before:]
+    assert (first["actor"], first["channel"], first["fact"]["by_what"]) == (CLERK, "cli", ["name"])
+    assert lived["patron"] in first["fact"]["patrons"]
+    assert (second["channel"], second["fact"]["patrons"], second["fact"]["purpose"]) == ("api", [], "patron_asked")
+
+
+def searches(system: RunningSystem) -> list[dict[str, Any]]:
+    return [each for each in system.json("audit", "trail") if each["kind"] == "openings.PatronsSought"]
+
+
+def test_a_picture_and_a_receipt_are_had_at_a_distance_by_those_of_the_branch(
+    system: RunningSystem, lived: dict[str, Any], tmp_path: Path
+) -> None:
+    here, far = tmp_path / "here.jpg", tmp_path / "far.jpg"
+    told = system.json("picture", "take-out", lived["picture"], "--out", str(here))
+    again = system.far_json(STAFF, "picture", "take-out", lived["picture"], "--out", str(far))
+    assert again == told | {"out": str(far)}
+    assert here.read_bytes() == far.read_bytes()
+    assert not Image.open(far).getexif()
+    refused = system.far("p-bs-goodman-1", "picture", "take-out", lived["picture"], "--out", str(tmp_path / "x"))
+    assert refused.exit_code == 3
+    receipt = system.far_json(STAFF, "consent", "receipt", lived["consent"])
+    assert receipt == system.json("consent", "receipt", lived["consent"])
+    may_use = ("consent", "may-use", lived["picture"], "--account", PRINT, "--at", lived["at"])
+    assert system.far_json(STAFF, *may_use) == system.json(*may_use)
+    file = tmp_path / "text.jpg"
+    file.write_text("Dear library")
+    assert system.far(STAFF, "picture", "add", lived["picture"], str(file)).exit_code == 2
+
+
 def test_the_registers_show_it(system: RunningSystem, lived: dict[str, Any]) -> None:
     uses = system.json("consent", "uses", "--content", lived["picture"])
     assert [(each["target"], each["ended_in"]) for each in uses] == [(PRINT, lived["revocation"])]
@@ -277,3 +319,13 @@ def test_a_flood_from_one_address_is_bounded_and_staff_work_on(system: RunningSy
     assert int(turned_away[0].headers["retry-after"]) > 0
     assert "letter" in turned_away[0].json()["remedy"]
     assert system.cli("case", "list").exit_code == 0
+
+
+def test_four_witnesses_agree_over_openings_searches_and_all_the_rest(
+    system: RunningSystem, lived: dict[str, Any]
+) -> None:
+    assert searches(system)
+    told = system.cli("audit", "replay", "--json")
+    assert told.exit_code == 0, told.output
+    decisions = json.loads(told.stdout)["decisions"]
+    assert decisions["agree"] == decisions["judged"] > 10

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from domain.facts import Malformed
+from domain.facts import Malformed, Refused
 from services.evidence import LARGEST_FILE_BYTES
 from services.pictures.intake import Intaken, take_in
+from services.pictures.leaving import as_it_may_leave
 
 MEGAPIXELS = 40
 GPS, ORIENTATION, MAKE, DATE_TIME = 0x8825, 0x0112, 0x010F, 0x0132
@@ -130,3 +131,35 @@ def test_a_damaged_picture_is_told() -> None:
 @pytest.mark.parametrize("raw", [b"", bytes(LARGEST_FILE_BYTES + 1)])
 def test_nothing_and_too_much_are_told_without_looking(raw: bytes) -> None:
     refused(raw, "bytes")
+
+
+# on its way out
+
+
+@pytest.mark.parametrize("said_to_be", ["image/jpeg", "application/octet-stream", "text/plain"])
+def test_a_picture_leaves_without_its_place_whatever_it_was_said_to_be(said_to_be: str) -> None:
+    leaving = as_it_may_leave(with_place(), said_to_be, MEGAPIXELS)
+    assert (leaving.media_type, leaving.drawn_anew) == ("image/jpeg", True)
+    assert not Image.open(io.BytesIO(leaving.content)).getexif()
+
+
+@pytest.mark.parametrize("format_", ["TIFF", "GIF"])
+def test_a_picture_that_cannot_be_drawn_anew_does_not_leave(format_: str) -> None:
+    for said_to_be in (f"image/{format_.lower()}", "application/octet-stream"):
+        with pytest.raises(Refused) as caught:
+            as_it_may_leave(a_picture(format_), said_to_be, MEGAPIXELS)
+        assert caught.value.clauses == ("PR-12",)
+
+
+@pytest.mark.parametrize("raw", [b"\x00\x00\x00\x18ftypheic and more", b"no picture at all", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_said_to_be_a_picture_and_cannot_be_looked_at_does_not_leave(raw: bytes) -> None:
+    with pytest.raises(Refused):
+        as_it_may_leave(raw, "image/heic", MEGAPIXELS)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said_to_be"),
+    [(b"A letter", "text/plain"), (b"%PDF-1.7", "application/pdf"), (b"<svg/>", "image/svg+xml"), (b"", "text/csv")],
+)
+def test_what_is_no_picture_leaves_as_it_was_kept(raw: bytes, said_to_be: str) -> None:
+    assert as_it_may_leave(raw, said_to_be, MEGAPIXELS) == (raw, said_to_be, False)
