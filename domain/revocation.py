@@ -39,7 +39,6 @@ from domain.revocation_messages import (
     ConfirmRemoval,
     ConfirmTold,
     DeclineRevocation,
-    How,
     IdentityChecked,
     LetterWritten,
     NoteUse,
@@ -79,6 +78,7 @@ from domain.revocation_removals import (
     without_expiry,
 )
 from domain.steps import does_not_follow, in_words
+from domain.telling import AS_THEY_CAME, How, why_they_were_not_reached_is_said
 from domain.waiting import (
     Asked,
     Due,
@@ -223,7 +223,7 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
 
         case ConfirmTold() as told, Stage.TELLING:
             authority = only_who_handles_it(act, case, library)
-            why_they_were_not_reached_is_said(told)
+            why_they_were_not_reached_is_said(told, (PU_6, PR_15))
             return Decision((told.becomes(PersonTold, by=act.person),), authority)
 
         case LetTimePass(), _:
@@ -325,12 +325,6 @@ def it_is_about_that(used: str, case: RevocationCase, library: Library) -> None:
         raise Refused(PU_6, f"the revocation is not about {used}", "content that it is about")
 
 
-def why_they_were_not_reached_is_said(told: ConfirmTold) -> None:
-    if (told.how is How.NOT_REACHED) is not (told.reason is not None):
-        because = "they were told" if told.reason else "it is not said why they could not be reached"
-        raise Refused((PU_6, PR_15), because, "a reason where nobody was reached, and there alone")
-
-
 # what follows
 
 
@@ -418,13 +412,6 @@ def how_they_came(said: RevocationAsked) -> How:
     if said.received is Received.LETTER:
         return How.LETTER
     return How.TELEPHONE if said.telephone is not None else How.DESK
-
-
-AS_THEY_CAME = {
-    How.LETTER: "by letter",
-    How.TELEPHONE: "by telephone",
-    How.DESK: "when they come or call",
-}
 
 
 def who_tells(case: RevocationCase, library: Library) -> tuple[Role, tuple[str, ...]]:
