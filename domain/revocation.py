@@ -26,7 +26,6 @@ from domain.revocation_messages import (
     ConfirmRemoval,
     ConfirmTold,
     DeclineRevocation,
-    How,
     IdentityChecked,
     LetterWritten,
     NoteUse,
@@ -65,8 +64,9 @@ from domain.revocation_removals import (
     with_wait,
     without_expiry,
 )
-from domain.revocation_rules import it_is_about_that, what_is_asked_is_theirs, why_they_were_not_reached_is_said
+from domain.revocation_rules import it_is_about_that, what_is_asked_is_theirs
 from domain.steps import does_not_follow, in_words
+from domain.telling import AS_THEY_CAME, How, why_they_were_not_reached_is_said
 from domain.waiting import (
     Asked,
     Due,
@@ -211,7 +211,7 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
 
         case ConfirmTold() as told, Stage.TELLING:
             authority = only_who_handles_it(act, case, library)
-            why_they_were_not_reached_is_said(told)
+            why_they_were_not_reached_is_said(told, (PU_6, PR_15))
             return Decision((told.becomes(PersonTold, by=act.person),), authority)
 
         case LetTimePass(), _:
@@ -357,13 +357,6 @@ def how_they_came(said: RevocationAsked) -> How:
     if said.received is Received.LETTER:
         return How.LETTER
     return How.TELEPHONE if said.telephone is not None else How.DESK
-
-
-AS_THEY_CAME = {
-    How.LETTER: "by letter",
-    How.TELEPHONE: "by telephone",
-    How.DESK: "when they come or call",
-}
 
 
 def who_tells(case: RevocationCase, library: Library) -> tuple[Role, tuple[str, ...]]:

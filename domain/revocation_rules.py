@@ -1,4 +1,4 @@
-"""What must hold before a revocation is accepted, added to or told of.
+"""What must hold before a revocation is accepted or added to.
 
 PU-6, PR-13: it is about what is theirs. PU-3: a guardian speaks for a minor, and no longer once the minor has come of
 age. PR-12: nobody learns here what is on record of somebody else.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from domain.clauses import PR_12, PR_13, PR_15, PU_3, PU_6
+from domain.clauses import PR_12, PR_13, PU_3, PU_6
 from domain.facts import Refused, every_one_of
-from domain.revocation_messages import CheckIdentity, ConfirmTold, How
+from domain.revocation_messages import CheckIdentity
 
 if TYPE_CHECKING:
     from domain.library import Library
@@ -55,9 +55,3 @@ def it_is_about_that(used: str, case: RevocationCase, library: Library) -> None:
     of_a_consent = [each for id_ in case.consents if (found := library.consent(id_)) for each in found.contents]
     if used not in (*case.pictures, *of_a_consent) and not set(rests_on) & set(case.consents):
         raise Refused(PU_6, f"the revocation is not about {used}", "content that it is about")
-
-
-def why_they_were_not_reached_is_said(told: ConfirmTold) -> None:
-    if (told.how is How.NOT_REACHED) is not (told.reason is not None):
-        because = "they were told" if told.reason else "it is not said why they could not be reached"
-        raise Refused((PU_6, PR_15), because, "a reason where nobody was reached, and there alone")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "IMPRIMATUR_"
@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     auditor_address: str | None = Field(None, description="who gets checkpoints by mail")
     auditor_mail_hours: float = Field(24.0, ge=0, description="no two mails to the auditor are closer together")
     tsa_url: str | None = Field(None, description="a time stamp authority (RFC 3161) that stamps checkpoints")
+    tsa_certificate: Path | None = Field(None, validate_default=True, description="its root certificate, in PEM")
     tsa_hours: float = Field(24.0, ge=0, description="no two time stamps are closer together")
 
     smtp_url: SecretStr | None = None
@@ -87,6 +88,13 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65_535)
     base_url: str | None = None
     webhooks_inside: bool = Field(False, description="let webhooks go to addresses inside: for tests")
+
+    @field_validator("tsa_certificate")
+    @classmethod
+    def says_whose_time_stamps_count(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        if file is None and others.data.get("tsa_url"):
+            raise ValueError("without it anybody's time stamps would do; would pass: the authority's root certificate")
+        return file
 
     @field_validator("smtp_url")
     @classmethod

@@ -232,5 +232,6 @@ def trail(events: list[dict[str, Any]]) -> str:
 def verified(found: dict[str, Any]) -> str:
     if not found["findings"]:
         whole = f"{found['events']} events in {found['streams']} streams: complete, in order, columns as stored"
-        return f"{whole}; {found['signed']} of them under checkpoints, which all agree"
+        unchecked = "".join(f"\nnot checked: {each}" for each in found.get("unchecked", ()))
+        return f"{whole}; {found['signed']} of them under checkpoints, which all agree{unchecked}"
     return "\n".join(f"{each['where']}: {each['what']}" for each in found["findings"])

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple
 
+import msgspec
 from psycopg import Connection
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL
@@ -16,6 +17,9 @@ from psycopg.sql import SQL
 from services.audit.package_verifier import leaf_hash
 
 VERSION = 1
+SHA256 = hashlib.sha256
+encoded = msgspec.json.Encoder().encode
+WHOLE = len('"2026-03-02T16:00:00.000001Z"')
 PAGE = 2_000
 NEXT = SQL("""
     select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events
@@ -34,12 +38,15 @@ class Stored(NamedTuple):
 
 
 def header(index: int, event: Stored) -> bytes:
+    case, position, kind, state, log_position, recorded_at = event
+    return written(index, case, position, kind, state, log_position, moment(recorded_at))
+
+
+def written(index: int, case: str, position: int, kind: str, state: bytes, log_position: int, moment: str) -> bytes:
     # what rfc8785.dumps makes of the same fields, in a tenth of the time; a test holds the two together
     return (
-        f'{{"case":{quoted(event.case)},"index":{index},"kind":{quoted(event.kind)},'
-        f'"log_position":{event.log_position},"position":{event.position},'
-        f'"recorded_at":"{moment(event.recorded_at)}",'
-        f'"sha256":"{hashlib.sha256(event.state).hexdigest()}","v":{VERSION}}}'
+        f'{{"case":{quoted(case)},"index":{index},"kind":{quoted(kind)},"log_position":{log_position},'
+        f'"position":{position},"recorded_at":"{moment}","sha256":"{SHA256(state).hexdigest()}","v":{VERSION}}}'
     ).encode()
 
 
@@ -52,7 +59,7 @@ def fields(index: int, event: Stored) -> dict[str, Any]:
         "position": event.position,
         "kind": event.kind,
         "recorded_at": moment(event.recorded_at),
-        "sha256": hashlib.sha256(event.state).hexdigest(),
+        "sha256": SHA256(event.state).hexdigest(),
     }
 
 
@@ -62,7 +69,14 @@ def leaf(index: int, event: Stored) -> bytes:
 
 def moment(at: datetime) -> str:
     """UTC with all six digits, so that moments sort as text."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return in_utc(at.astimezone(UTC))
+
+
+def in_utc(at: datetime) -> str:
+    """As `moment`, of one that is in UTC already."""
+    quick = encoded(at)
+    # without six digits where they are nought
+    return quick[1:-1].decode() if len(quick) == WHOLE else at.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def events_after(conn: Connection[Any], log_position: int, most: int = PAGE) -> list[Stored]:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from rfc3161_client import decode_timestamp_response
 
 from services.audit.keys import log_key, log_key_file, public_key_of
 from services.audit.notary import memory_of, refusal_beside
 from services.audit.package_verifier import PublicKey
 from services.audit.published import Published
-from services.audit.signed import Finding, Noted
+from services.audit.signed import Noted
+from services.audit.time_stamps import authority_of, there_are_stamps, wrong_stamps
 from services.audit.verify import verify
 from services.settings import Settings, SettingsError
+
+WHO_STAMPED = "who signed the time stamps: set IMPRIMATUR_TSA_CERTIFICATE to the authority's root certificate"
 
 
 def verify_installation(
     settings: Settings, published: Path | None = None, key: Path | None = None, checkpoints: Sequence[Path] = ()
 ) -> dict[str, Any]:
-    """`published`, `key`, `checkpoints`: what an auditor has kept, instead of and beside what lies here."""
+    """`published`, `key`, `checkpoints`: what an auditor has kept, instead of and beside what lies here. `unchecked`
+    tells what could not be looked at."""
     folder = Published(published or settings.published_folder)
     if published and folder.note() is None:
         raise SettingsError(f"{published} holds no published log")
@@ -31,23 +32,13 @@ def verify_installation(
         notes.append(noted(remembered)._replace(ahead=True))
     there = folder if folder.note() is not None else None
     found = verify(settings.reader_url, there, public_key(settings, key), notes)
-    found["findings"] += [finding._asdict() for finding in stamps_on_something_else(folder)]
+    authority = authority_of(settings)
+    found["findings"] += [finding._asdict() for finding in wrong_stamps(folder, authority)]
+    found["unchecked"] = [WHO_STAMPED] if authority is None and there_are_stamps(folder) else []
     refused = refusal_beside(remembered)
     if refused.exists():
         found["findings"].append({"where": "the notary", "what": f"signs nothing: {refused.read_text().strip()}"})
     return found
-
-
-def stamps_on_something_else(published: Published) -> Iterator[Finding]:
-    """Time stamps that lie beside a checkpoint and are not on it. Who made them, `openssl ts -verify` says."""
-    for file in sorted((published.folder / "timestamps").glob("*.tsr")):
-        checkpoint = published.folder / "checkpoints" / file.stem
-        try:
-            stamped = decode_timestamp_response(file.read_bytes()).tst_info.message_imprint.message
-            if stamped != hashlib.sha512(checkpoint.read_bytes()).digest():
-                yield Finding(str(file), f"the time stamp is not on the checkpoint {checkpoint}")
-        except (ValueError, OSError):
-            yield Finding(str(file), "this is no time stamp on a checkpoint that is published")
 
 
 def public_key(settings: Settings, given: Path | None = None) -> PublicKey | None:

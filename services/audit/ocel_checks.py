@@ -1,54 +1,128 @@
 """Does an OCEL 2.0 file hold together? Every relation leads to what is there, everything is of a type that is declared.
 
-Of any file of either kind, whoever wrote it: readers drop relations to what they do not know without a word.
+Of any file of either kind, whoever wrote it: readers drop relations to what they do not know without a word. However
+long the log is, the file is not taken into memory.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-SQLITE = b"SQLite format 3\x00"
+SQLITE = b"SQLite format 3\0"
+FINDINGS_MOST = 1_000
+SIGNS_AT_ONCE = 1 << 16
 
 
 def dangling(file: Path) -> list[str]:
     """What does not hold together in an OCEL 2.0 file: empty where everything does."""
-    with file.open("rb") as raw:
-        is_a_database = raw.read(len(SQLITE)) == SQLITE
-    if not is_a_database:
-        return [*dangling_in_json(json.loads(file.read_text(encoding="utf-8")))]
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as read:
-        found = [*dangling_in_sqlite(read)]
-    read.close()
-    return found
+    with file.open("rb") as opened:
+        of_sqlite = opened.read(len(SQLITE)) == SQLITE
+    if not of_sqlite:
+        return [*islice(dangling_in_json(file), FINDINGS_MOST)]
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as read:
+        return [*islice(dangling_in_sqlite(read), FINDINGS_MOST)]
 
 
-def dangling_in_json(content: dict[str, Any]) -> Iterator[str]:
-    objects = [each["id"] for each in content["objects"]]
-    events = [each["id"] for each in content["events"]]
-    for what, ids in (("object", objects), ("event", events)):
-        yield from (f"the {what} {id_} is there {times} times" for id_, times in Counter(ids).items() if times > 1)
-    known = set(objects)
-    types = {f"{what}s": declared(content[f"{what}Types"]) for what in ("object", "event")}
-    for group, declared_types in types.items():
-        for each in content[group]:
-            if each["type"] not in declared_types:
-                yield f"{each['id']} is of the type {each['type']}, which is not declared"
+# -- JSON: first what there is, then whether everything fits it
+
+
+def dangling_in_json(file: Path) -> Iterator[str]:
+    with closing(sqlite3.connect("")) as known:
+        known.execute("create table there (what text, id text, times integer, primary key (what, id)) without rowid")
+        types: dict[str, dict[str, set[str]]] = {"objects": {}, "events": {}}
+        seen = "insert into there values (?, ?, 1) on conflict (what, id) do update set times = times + 1"
+        for group, each in elements(file):
+            if group in types:
+                known.execute(seen, (group.removesuffix("s"), each["id"]))
+            else:
+                names = {attribute["name"] for attribute in each["attributes"]}
+                types[f"{group.removesuffix('Types')}s"][each["name"]] = names
+        twice = "select what, id, times from there where times > 1 order by what = 'event', id"
+        yield from (f"the {what} {id_} is there {times} times" for what, id_, times in known.execute(twice))
+        for group, each in elements(file):
+            if group in types:
+                yield from unfit(each, types[group], known)
+
+
+def unfit(each: dict[str, Any], types: dict[str, set[str]], known: sqlite3.Connection) -> Iterator[str]:
+    if each["type"] not in types:
+        yield f"{each['id']} is of the type {each['type']}, which is not declared"
+        return
+    for attribute in each.get("attributes", ()):
+        if attribute["name"] not in types[each["type"]]:
+            yield f"{each['id']} has an attribute {attribute['name']} that its type does not declare"
+    for relation in each.get("relationships", ()):
+        there = known.execute("select 1 from there where what = 'object' and id = ?", (relation["objectId"],))
+        if not there.fetchone():
+            yield f"{each['id']} is related to {relation['objectId']}, which is not there"
+
+
+def elements(file: Path) -> Iterator[tuple[str, Any]]:
+    """Of an object that holds arrays: the name of each, with one value after the other."""
+    with file.open(encoding="utf-8") as opened:
+        text = Text(opened)
+        text.take("{")
+        while text.sign() != "}":
+            group = text.value()
+            text.take(":")
+            text.take("[")
+            while text.sign() != "]":
+                yield group, text.value()
+                text.skip(",")
+            text.take("]")
+            text.skip(",")
+
+
+class Text:
+    """JSON read value by value, and no more of it in memory than one takes."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self._text, self._at = file, "", 0
+        self._decoder = json.JSONDecoder()
+
+    def _more(self) -> bool:
+        fresh = self._file.read(SIGNS_AT_ONCE)
+        self._text, self._at = self._text[self._at :] + fresh, 0
+        return bool(fresh)
+
+    def sign(self) -> str:
+        """The next that is no space; it stays where it is."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at].isspace():
+                self._at += 1
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
+
+    def take(self, sign: str) -> None:
+        if self.sign() != sign:
+            raise ValueError(f"{sign} was expected, and {self.sign() or 'the end'} is there")
+        self._at += 1
+
+    def skip(self, sign: str) -> None:
+        if self.sign() == sign:
+            self._at += 1
+
+    def value(self) -> Any:
+        self.sign()
+        while True:
+            try:
+                found, end = self._decoder.raw_decode(self._text, self._at)
+            except json.JSONDecodeError:
+                if not self._more():
+                    raise
                 continue
-            for attribute in each.get("attributes", ()):
-                if attribute["name"] not in declared_types[each["type"]]:
-                    yield f"{each['id']} has an attribute {attribute['name']} that its type does not declare"
-            for relation in each.get("relationships", ()):
-                if relation["objectId"] not in known:
-                    yield f"{each['id']} is related to {relation['objectId']}, which is not there"
+            if end < len(self._text) or not self._more():
+                self._at = end
+                return found
 
 
-def declared(types: list[dict[str, Any]]) -> dict[str, set[str]]:
-    return {each["name"]: {attribute["name"] for attribute in each["attributes"]} for each in types}
+# -- SQLite
 
 
 def dangling_in_sqlite(read: sqlite3.Connection) -> Iterator[str]:

@@ -19,7 +19,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -135,6 +135,9 @@ def decoded(text: str) -> bytes:
     return raw
 
 
+opened_once = lru_cache(Ed25519PublicKey.from_public_bytes)
+
+
 class PublicKey(NamedTuple):
     """A verifier key of a signed note: `name+id+base64`."""
 
@@ -171,7 +174,7 @@ class PublicKey(NamedTuple):
             at, signature = int.from_bytes(signature[:TIME_BYTES], "big"), signature[TIME_BYTES:]
             message = f"cosignature/v1\ntime {at}\n".encode() + message
         try:
-            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
+            opened_once(self.raw).verify(signature, message)
         except (InvalidSignature, ValueError):
             return False
         return True

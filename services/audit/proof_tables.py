@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -17,8 +17,9 @@ NEWEST_LEAF = SQL("select index, log_position from proofs.leaves order by index 
 ADD_LEAVES = SQL("copy proofs.leaves (index, log_position, hash) from stdin")
 ADD_NODE = SQL("insert into proofs.nodes (level, nth, hash) values (%s, %s, %s)")
 ADD_CHECKPOINT = SQL("insert into proofs.checkpoints (size, note) values (%s, %s) on conflict (size) do nothing")
+CHECKPOINTS_AT_ONCE = 1_000
 NEWEST_CHECKPOINT = SQL("select note from proofs.checkpoints order by size desc limit 1")
-CHECKPOINTS = SQL("select size, note, signed_at from proofs.checkpoints order by size")
+CHECKPOINTS = SQL("select size, note from proofs.checkpoints order by size")
 
 
 class Leaf(NamedTuple):
@@ -67,5 +68,9 @@ class ProofTables:
         row = self._conn.execute(NEWEST_CHECKPOINT).fetchone()
         return bytes(row[0]) if row else None
 
-    def checkpoints(self) -> list[tuple[int, bytes]]:
-        return [(row[0], bytes(row[1])) for row in self._conn.execute(CHECKPOINTS).fetchall()]
+    def checkpoints(self) -> Iterator[tuple[int, bytes]]:
+        """Within a transaction, and not all of them at once."""
+        with self._conn.cursor(name="checkpoints") as cursor:
+            cursor.itersize = CHECKPOINTS_AT_ONCE
+            for size, note in cursor.execute(CHECKPOINTS):
+                yield size, bytes(note)

@@ -38,11 +38,10 @@ class Published:
         return self._content("checkpoint")
 
     def notes(self) -> Iterator[tuple[Path, bytes]]:
-        """Every checkpoint that lies here, the witnesses' copies among them."""
+        """Every checkpoint that lies here, the witnesses' copies among them; the newest last."""
         for folder in ("checkpoints", "witnesses"):
-            for file in sorted((self.folder / folder).glob("*")):
-                if file.is_file() and not file.name.endswith(".new"):
-                    yield file, file.read_bytes()
+            for file in files_in(self.folder / folder):
+                yield file, file.read_bytes()
         if (newest := self.note()) is not None:
             yield self.folder / "checkpoint", newest
 
@@ -148,6 +147,13 @@ def put(file: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """In no order, and not all of them at once."""
+    if folder.is_dir():
+        with os.scandir(folder) as found:
+            yield from (Path(each.path) for each in found if each.is_file() and not each.name.endswith(".new"))
 
 
 def entries_of(bundle: bytes) -> list[bytes]:

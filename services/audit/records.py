@@ -28,7 +28,8 @@ from services.audit.ocel_checks import dangling
 from services.audit.package import Asked, packed
 from services.audit.reading import reading
 from services.audit.selection import Selection, how_many, selected
-from services.audit.story import Story, as_html, story_of, write_pdf
+from services.audit.story import Story, as_html, story_of
+from services.audit.story_pdf import write_pdf
 from services.founding import operator_name
 from services.ledger import Answer, Sender, operator
 
@@ -161,6 +162,7 @@ def written(desk: Desk, format_: str, selection: Selection, out: Path) -> dict[s
     with reading(desk.settings.reader_url) as conn:
         WRITERS[format_](selected(conn, selection), out)
     if format_.startswith("ocel") and (wrong := dangling(out)):
+        out.unlink()
         raise NotWhole(f"{out}: {wrong[0]}")
     return {"file": str(out)}
 

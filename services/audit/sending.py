@@ -20,6 +20,7 @@ from rfc3161_client import HashAlgorithm, PKIStatus, TimestampRequestBuilder, de
 
 from services.audit.package_verifier import Checkpoint
 from services.audit.published import Published
+from services.audit.time_stamps import Authority, NotTheirs, authority_of
 from services.clock import Clock, SystemClock
 from services.mail.smtp import DEFAULT_SENDER, Later, MailServer, Never, written
 from services.settings import Settings, write_whole
@@ -108,13 +109,14 @@ def in_words(checkpoint: Checkpoint) -> str:
 
 
 class Stamped(Sending):
-    """The answer binds the checkpoint's exact bytes to the authority's time; it is kept whole, beside the tiles."""
+    """The answer binds the checkpoint's exact bytes to the authority's time; it is kept whole, beside the tiles. What
+    is not signed by the authority is not kept."""
 
     way = "timestamp"
 
-    def __init__(self, url: str, published: Published, every: timedelta) -> None:
+    def __init__(self, url: str, authority: Authority, published: Published, every: timedelta) -> None:
         super().__init__(every)
-        self._url, self._published = url, published
+        self._url, self._authority, self._published = url, authority, published
 
     def _go(self, checkpoint: Checkpoint, note: bytes) -> bytes:
         request = TimestampRequestBuilder().data(note).hash_algorithm(HashAlgorithm.SHA512).build()
@@ -132,6 +134,10 @@ class Stamped(Sending):
             raise NotSent("the authority stamped something else")
         if response.tst_info.nonce != request.nonce:
             raise NotSent("the authority's answer is to another question")
+        try:
+            self._authority.must_have_stamped(response, note)
+        except NotTheirs as why:
+            raise NotSent(f"the answer is not by the authority of IMPRIMATUR_TSA_CERTIFICATE: {why}") from None
         self._published.put_stamp(checkpoint.size, answer.content)
         return answer.content
 
@@ -142,8 +148,7 @@ def senders_of(settings: Settings) -> tuple[Sender, ...]:
         server = MailServer.at(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
         every = timedelta(hours=settings.auditor_mail_hours)
         found.append(ByMail(settings.auditor_address, server, settings.data / "mail", every, SystemClock()))
-    if settings.tsa_url:
-        found.append(
-            Stamped(settings.tsa_url, Published(settings.published_folder), timedelta(hours=settings.tsa_hours))
-        )
+    if settings.tsa_url and (authority := authority_of(settings)):
+        published, every = Published(settings.published_folder), timedelta(hours=settings.tsa_hours)
+        found.append(Stamped(settings.tsa_url, authority, published, every))
     return tuple(found)

@@ -1,13 +1,18 @@
-"""Everything that was ever signed or published of the log, gathered before the log is read: what it is held to."""
+"""Everything that was ever signed or published of the log, gathered before the log is read: what it is held to.
+
+Gathered on disk, by the size of the tree, and read from there beside the log: ever so many checkpoints take no memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import Connection
 
-from services.audit.package_verifier import HASH_BYTES, Broken, Checkpoint, PublicKey
+from services.audit.package_verifier import EMPTY_ROOT, HASH_BYTES, LARGEST_INTEGER, Broken, Checkpoint, PublicKey
 from services.audit.proof_tables import ProofTables
 from services.audit.published import Published
 from services.audit.tree import WIDTH, Frontier, root_over
@@ -18,6 +23,19 @@ SIGNED_AND_NOT_OUT = (
     "select size from proofs.checkpoints where size > %s"
     " and signed_at < clock_timestamp() - make_interval(secs => %s) order by size limit 1"
 )
+# of a checkpoint: somebody keeps it, it is published, the tables have it
+KEPT, PUBLISHED, IN_TABLES = 1, 2, 4
+TABLE = """
+    create table signed (
+        size integer primary key, root blob not null, note blob not null unique, place text not null,
+        seen integer not null)"""
+ADD = "insert or ignore into signed values (?, ?, ?, ?, 0)"
+SAME_BYTES = "select size from signed where note = ?"
+OF_SIZE = "select root, place from signed where size = ?"
+SEEN = "update signed set seen = seen | ? where size = ?"
+LARGEST = "select coalesce(max(size), 0) from signed where seen & ?1 = ?1"
+NOT_IN_TABLES = "select size, place from signed where seen & ? and not seen & ? order by size limit 1"
+BY_SIZE = "select size, root from signed where size > 0 order by size"
 
 
 class Finding(NamedTuple):
@@ -38,56 +56,72 @@ class Signed:
 
     def __init__(self, key: PublicKey) -> None:
         self._key = key
-        self.roots: dict[int, bytes] = {}
-        self._where: dict[int, str] = {}
-        self._kept: set[int] = set()
+        # a file without a name, gone when this is closed
+        self._known = sqlite3.connect("", isolation_level=None)
+        self._known.execute(TABLE)
+        self._known.execute("begin")
+        self._published = 0
         self.findings: list[Finding] = []
 
-    def learn(self, notes: Iterable[Noted]) -> set[int]:
-        found = set()
-        for each in notes:
-            if (size := self._learned(each)) is not None:
-                found.add(size)
-                if not each.ahead:
-                    self._kept.add(size)
-        return found
+    def close(self) -> None:
+        self._known.close()
 
-    def _learned(self, noted: Noted) -> int | None:
+    def learn(self, notes: Iterable[Noted]) -> None:
+        for each in notes:
+            self._learned(each, 0 if each.ahead else KEPT)
+
+    def _learned(self, noted: Noted, seen: int) -> int:
+        """Of how many events it is the checkpoint; 0 where it is none of this log."""
+        note = hashlib.sha256(noted.raw).digest()
+        known = self._known.execute(SAME_BYTES, (note,)).fetchone()
+        size = known[0] if known else self._opened(noted, note)
+        if size:
+            self._known.execute(SEEN, (seen, size))
+        return int(size)
+
+    def _opened(self, noted: Noted, note: bytes) -> int:
         try:
             found = Checkpoint.opened(noted.raw, self._key)
+            if found.size > LARGEST_INTEGER:
+                raise Broken(f"no log holds {found.size} events")
         except Broken as broken:
             self.findings.append(Finding(noted.where, f"this is no checkpoint of {self._key.name}: {broken}"))
-            return None
-        known = self.roots.setdefault(found.size, found.root)
-        first = self._where.setdefault(found.size, noted.where)
-        if known != found.root:
+            return 0
+        self._known.execute(ADD, (found.size, found.root, note, noted.where))
+        root, first = self._known.execute(OF_SIZE, (found.size,)).fetchone()
+        if root != found.root:
             two = f"two different trees of {found.size} events are signed, here and at {first}"
             self.findings.append(Finding(noted.where, two))
         return found.size
 
     def of_folder(self, published: Published) -> None:
         """Read before the tables are: what is published was in them already."""
-        sizes = self.learn(Noted(str(file), raw) for file, raw in published.notes())
-        newest = self.learn([Noted(str(published.folder / "checkpoint"), raw)] if (raw := published.note()) else [])
-        if sizes and (not newest or max(newest) < max(sizes)):
-            found = f"of {max(newest)} events" if newest else "missing"
+        newest, newest_size = published.folder / "checkpoint", 0
+        for file, raw in published.notes():
+            size = self._learned(Noted(str(file), raw), PUBLISHED)
+            if file == newest:
+                newest_size = size
+        self._published = self._largest(PUBLISHED)
+        if newest_size < self._published:
+            found = f"of {newest_size} events" if newest_size else "missing"
             self.findings.append(
                 Finding(
-                    str(published.folder / "checkpoint"),
-                    f"the newest checkpoint is {found}, and one of {max(sizes)} was signed: an old one was put back",
+                    str(newest),
+                    f"the newest checkpoint is {found}, and one of {self._published} was signed: an old one was put"
+                    " back",
                 )
             )
-        self._published = max(sizes, default=0)
 
     def of_tables(self, conn: Connection[Any], published: bool) -> None:
-        tables = ProofTables(conn)
-        sizes = self.learn(Noted(f"proofs.checkpoints, size {size}", raw) for size, raw in tables.checkpoints())
-        missing = sorted(self._kept - sizes)
+        for size, raw in ProofTables(conn).checkpoints():
+            self._learned(Noted(f"proofs.checkpoints, size {size}", raw), IN_TABLES)
+        missing = self._known.execute(NOT_IN_TABLES, (KEPT | PUBLISHED, IN_TABLES)).fetchone()
         if missing:
+            size, where = missing
             self.findings.append(
                 Finding(
-                    f"proofs.checkpoints, size {missing[0]}",
-                    f"{self._where[missing[0]]} holds a checkpoint that the tables do not have: they were changed",
+                    f"proofs.checkpoints, size {size}",
+                    f"{where} holds a checkpoint that the tables do not have: they were changed",
                 )
             )
         if published:
@@ -98,24 +132,31 @@ class Signed:
 
     @property
     def largest(self) -> int:
-        return max(self.roots, default=0)
+        return self._largest(0)
+
+    def _largest(self, seen: int) -> int:
+        return int(self._known.execute(LARGEST, (seen,)).fetchone()[0])
+
+    def by_size(self) -> Iterator[tuple[int, bytes]]:
+        """Every signed size with its root, the smallest first."""
+        return self._known.execute(BY_SIZE)
 
 
 class Roots:
-    """The tree as it grows, held against every signed root that it passes."""
+    """The tree as it grows, held against every signed root that it passes; `signed`: those, by size."""
 
-    def __init__(self, roots: dict[int, bytes]) -> None:
-        self._sizes = sorted(roots, reverse=True)
-        self._roots = roots
+    def __init__(self, signed: Iterator[tuple[int, bytes]]) -> None:
+        self._signed = signed
+        self._next = next(signed, None)
         self._frontier = Frontier()
-        self.agreed = 0
+        self.agreed, self.agreed_root = 0, EMPTY_ROOT
         self.first_wrong = 0
 
     def add(self, leaves: Sequence[bytes]) -> None:
         for at in range(0, len(leaves), WIDTH):
             tile = leaves[at : at + WIDTH]
             whole = len(tile) == WIDTH and self._frontier.size % WIDTH == 0
-            if whole and not (self._sizes and self._sizes[-1] < self._frontier.size + WIDTH):
+            if whole and not (self._next and self._next[0] < self._frontier.size + WIDTH):
                 self._frontier.add_tile(root_over(list(tile)))
                 self._compare()
             else:
@@ -124,12 +165,13 @@ class Roots:
                     self._compare()
 
     def _compare(self) -> None:
-        while self._sizes and self._sizes[-1] <= self._frontier.size:
-            size = self._sizes.pop()
+        while self._next and self._next[0] <= self._frontier.size:
+            size, root = self._next
+            self._next = next(self._signed, None)
             if self.first_wrong:
                 continue
-            if self._frontier.root() == self._roots[size]:
-                self.agreed = size
+            if self._frontier.root() == root:
+                self.agreed, self.agreed_root = size, root
             else:
                 self.first_wrong = size
 
@@ -140,7 +182,7 @@ class Roots:
     @property
     def beyond(self) -> int:
         """The smallest signed size that the log does not reach."""
-        return self._sizes[-1] if self._sizes else 0
+        return self._next[0] if self._next else 0
 
 
 def leaves_published(published: Published, begin: int, count: int) -> bytes:

@@ -1,4 +1,4 @@
-"""A case told for people who decide about the library and not about software: on one page, as HTML or PDF.
+"""A case told for people who decide about the library and not about software: on one page, as HTML (`story_pdf`: PDF).
 
 What happened, when by the library's clock, who did it in which capacity, under which clause; what was tried and
 refused. What is sealed is told to be there and not shown.
@@ -10,9 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from html import escape
-from pathlib import Path
 from typing import Any, NamedTuple
-from xml.sax.saxutils import escape as escape_markup
 from zoneinfo import ZoneInfo
 
 from domain.library import Library
@@ -22,8 +20,6 @@ HEAD = ("When", "What", "Who", "Clauses")
 QUIET = ("waiting.Asked", "waiting.DueMomentsReissued", "run_history.RunHistoryKept")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*[A-Za-z0-9]")
 SEALED_NOTE = "Free texts of this case are sealed and are not shown here."
-# reportlab's own, on both sides of a page's frame
-FRAME_PADDING = 12
 STYLE = """
 body{font:15px/1.45 Georgia,serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c}
 h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:1.4rem 0 .4rem}
@@ -165,58 +161,3 @@ def html_lines(story: Story) -> Iterator[str]:
     yield "</dl>"
     yield from (f"<p>{escape(note)}</p>" for note in story.notes)
     yield f"<footer>{escape(story.footer)}</footer></body></html>"
-
-
-# -- PDF
-
-
-def write_pdf(story: Story, file: Path) -> None:
-    """The same story, printed. A short case fits one page; a long one goes on, with its header row on each."""
-    from reportlab.lib.pagesizes import LETTER
-    from reportlab.lib.units import cm
-    from reportlab.platypus import SimpleDocTemplate
-
-    document = SimpleDocTemplate(
-        str(file), pagesize=LETTER, title=story.title, author="Imprimatur", leftMargin=1.6 * cm, rightMargin=1.6 * cm,
-        topMargin=1.4 * cm, bottomMargin=1.4 * cm, invariant=1,
-    )  # fmt: skip
-    document.build(printed(story, document.width - FRAME_PADDING))
-
-
-def printed(story: Story, width: float) -> list[Any]:
-    from reportlab.lib.colors import HexColor
-    from reportlab.lib.styles import ParagraphStyle
-    from reportlab.platypus import Paragraph, Spacer, Table, TableStyle
-
-    plain = ParagraphStyle("plain", fontName="Times-Roman", fontSize=9, leading=11)
-    quiet = ParagraphStyle("quiet", parent=plain, textColor=HexColor("#444444"))
-    refused = ParagraphStyle("refused", parent=plain, textColor=HexColor("#8a1f11"))
-    heading = ParagraphStyle("heading", parent=plain, fontName="Times-Bold", fontSize=11, leading=15, spaceBefore=8)
-    title = ParagraphStyle("title", parent=heading, fontSize=15, leading=19, spaceBefore=0)
-    head = ParagraphStyle("head", parent=heading, fontSize=9, leading=12, spaceBefore=0)
-
-    def said(text: str, style: ParagraphStyle) -> Paragraph:
-        return Paragraph(escape_markup(text), style)
-
-    rows = [[said(each, head) for each in HEAD]]
-    for line in story.lines:
-        style = refused if line.refused else plain
-        rows.append([said(each, style) for each in (line.when, line.what, line.who, line.clauses)])
-    rule = TableStyle([
-        ("LINEBELOW", (0, 0), (-1, -1), 0.3, HexColor("#cccccc")), ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 6),
-        ("TOPPADDING", (0, 0), (-1, -1), 1.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
-    ])  # fmt: skip
-    shares = (0.17, 0.43, 0.27, 0.13)
-    happened = Table(rows, [share * width for share in shares], repeatRows=1, style=rule, hAlign="LEFT")
-    clauses = Table(
-        [[said(id_, plain), said(summary, plain)] for id_, summary in story.clauses] or [["", ""]],
-        [0.1 * width, 0.9 * width],
-        style=rule,
-        hAlign="LEFT",
-    )
-    return [
-        said(story.title, title), said(story.lead, quiet), Spacer(1, 6), happened,
-        said("The clauses", heading), clauses, Spacer(1, 6),
-        *(said(note, quiet) for note in story.notes), said(story.footer, quiet),
-    ]  # fmt: skip

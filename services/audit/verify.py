@@ -9,24 +9,23 @@ not. Memory does not grow with the log.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
-from json.encoder import encode_basestring as quoted
+from itertools import islice
 from typing import Any
 
-import orjson
 import psycopg
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
 from psycopg import Connection
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL
 from pydantic import ValidationError
 
 from domain.facts import Envelope, Malformed, load_fact
 from services.audit.divergence import what_happened
-from services.audit.headers import VERSION, Stored
+from services.audit.headers import SHA256, Stored, in_utc, written
+from services.audit.occurring_twice import OccurringTwice
 from services.audit.package_verifier import Broken, PublicKey
 from services.audit.proof_tables import ProofTables
 from services.audit.published import Published
@@ -42,7 +41,7 @@ TEXTS = (
 OTHERS = ("read_up_to", "clauses", "shared", "at", "occurred_at")
 COLUMNS = (*TEXTS, *OTHERS)
 OWN = 6
-BETWEEN = "\x1f"
+BETWEEN, BETWEEN_TEXTS = "\x1f", len(TEXTS) - 1
 # the texts as one: they are compared as one, and told apart only where they differ
 READ = """
     select originator_id, originator_version, topic, state, notification_id, recorded_at,
@@ -60,9 +59,8 @@ STREAMS_IN_MEMORY = 20_000
 TWICE = """
     select notification_id, originator_id, originator_version, topic, event_id from (
         select *, row_number() over (partition by event_id order by notification_id) as nth from ledger.events
-        where event_id in (select event_id from ledger.events group by event_id having count(*) > 1)) as e
+        where event_id = any (%s)) as e
     where nth > 1 order by notification_id limit %s"""
-SHA256 = hashlib.sha256
 
 
 def verify(
@@ -70,62 +68,54 @@ def verify(
 ) -> dict[str, Any]:
     """How many events and streams there are, up to where they are signed for, and what is wrong: an empty list of
     findings is a log in order. Without a key nothing that is signed can be checked, only the proof tables."""
-    signed = Signed(key) if key else None
-    # before the log is looked at: what is published was in it by then
-    leaves = published.leaves() if published else 0
-    if signed:
-        signed.learn(notes)
-        if published:
-            signed.of_folder(published)
-    with one_moment(url) as conn, same_moment(url, conn) as ahead, same_moment(url, conn) as beside:
+    with ExitStack() as held:
+        signed = held.enter_context(closing(Signed(key))) if key else None
+        # before the log is looked at: what is published was in it by then
+        leaves = published.leaves() if published else 0
+        if signed:
+            signed.learn(notes)
+            if published:
+                signed.of_folder(published)
+        conn = held.enter_context(one_moment(url))
         if signed:
             signed.of_tables(conn, published is not None)
-        with ThreadPoolExecutor(2, "verify") as threads:
-            in_order = threads.submit(lambda: [*event_ids_twice(beside)])
-            reading = Reading(conn, published, leaves, signed)
-            reading.through(pages(ahead, threads))
-            return reading.told(in_order.result())
+        reading = Reading(conn, published, leaves, signed, held.enter_context(OccurringTwice()))
+        reading.through(pages(conn))
+        return reading.told()
 
 
 @contextmanager
-def one_moment(url: str, snapshot: str = "") -> Iterator[Connection[Any]]:
+def one_moment(url: str) -> Iterator[Connection[Any]]:
     with psycopg.connect(url, row_factory=tuple_row) as conn:
         conn.execute("set transaction isolation level repeatable read, read only")
-        if snapshot:
-            conn.execute(SQL("set transaction snapshot {}").format(snapshot))
         conn.execute("set local timezone = 'UTC'")
         yield conn
 
 
-@contextmanager
-def same_moment(url: str, conn: Connection[Any]) -> Iterator[Connection[Any]]:
-    """Another connection that sees exactly what this one sees."""
-    row = conn.execute("select pg_export_snapshot()").fetchone()
-    with one_moment(url, row[0] if row else "") as other:
-        yield other
-
-
-def pages(conn: Connection[Any], threads: ThreadPoolExecutor) -> Iterator[list[tuple[Any, ...]]]:
-    """Every event in log order; the next page is fetched while one is looked at."""
-
-    def page(after: int) -> list[tuple[Any, ...]]:
-        with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-            return cursor.execute(READ, (after, PAGE)).fetchall()
-
-    rows = page(0)
-    while rows:
-        coming = threads.submit(page, rows[-1][4])
-        yield rows
-        rows = coming.result()
+def pages(conn: Connection[Any]) -> Iterator[list[tuple[Any, ...]]]:
+    """Every event in log order."""
+    after = 0
+    with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+        while rows := cursor.execute(READ, (after, PAGE)).fetchall():
+            yield rows
+            after = rows[-1][4]
 
 
 class Reading:
     """One pass over the log as it stood at one moment."""
 
-    def __init__(self, conn: Connection[Any], published: Published | None, leaves: int, signed: Signed | None) -> None:
+    def __init__(
+        self,
+        conn: Connection[Any],
+        published: Published | None,
+        leaves: int,
+        signed: Signed | None,
+        ids: OccurringTwice,
+    ) -> None:
         """`leaves`: how many were published before this moment."""
-        self._conn, self._published, self._leaves, self._signed = conn, published, leaves, signed
-        self._roots = Roots(signed.roots if signed else {})
+        self._conn, self._published, self._leaves, self._ids = conn, published, leaves, ids
+        self._covered = signed.largest if signed else 0
+        self._roots = Roots(signed.by_size() if signed else iter(()))
         self._findings: list[Finding] = list(signed.findings) if signed else []
         self._differs = self._tables_differ = False
         self._heads: dict[str, int] = {}
@@ -136,8 +126,8 @@ class Reading:
             self._take(rows)
         self._at_the_end()
 
-    def told(self, out_of_order: list[Finding]) -> dict[str, Any]:
-        findings = [*self._findings, *out_of_order][:FINDINGS_MOST]
+    def told(self) -> dict[str, Any]:
+        findings = [*self._findings, *event_ids_twice(self._conn, self._ids)][:FINDINGS_MOST]
         return {
             "events": self.events,
             "streams": self.streams,
@@ -146,22 +136,15 @@ class Reading:
         }
 
     def _take(self, rows: list[tuple[Any, ...]]) -> None:
-        begin, covered = self.events, self._signed.largest if self._signed else 0
+        begin, covered = self.events, self._covered
         leaves: list[bytes] = []
         heads = self._heads
         if len(heads) > STREAMS_IN_MEMORY:
             heads.clear()
         for nth, row in enumerate(rows, start=begin):
             case, position, kind, state, log_position, recorded_at, *_ = row
-            at = recorded_at.isoformat(timespec="microseconds")
-            # one place builds a header for the notary; here the same is spelled out, and a test holds them together
-            leaves.append(
-                SHA256(
-                    f'\x00{{"case":{quoted(case)},"index":{nth},"kind":{quoted(kind)},"log_position":{log_position},'
-                    f'"position":{position},"recorded_at":"{at[:-6]}Z","sha256":"{SHA256(state).hexdigest()}",'
-                    f'"v":{VERSION}}}'.encode()
-                ).digest()
-            )
+            header = written(nth, case, position, kind, state, log_position, in_utc(recorded_at))
+            leaves.append(SHA256(b"\x00" + header).digest())
             self.streams += position == 1
             if heads.get(case, 0) != position - 1:
                 self._look_for_the_one_before(row)
@@ -169,6 +152,7 @@ class Reading:
             if log_position != nth + 1 or not says_what_its_bytes_say(row) or nth >= covered:
                 self._look_closer(nth, row)
         self.events += len(rows)
+        self._ids.learn(row[6].partition(BETWEEN)[0] for row in rows)
         self._roots.add(leaves)
         self._hold_against_the_leaves(begin, rows, leaves)
 
@@ -235,12 +219,13 @@ class Reading:
             )
 
     def _hold_the_tables_against_the_root(self) -> None:
-        signed, agreed = self._signed, self._roots.agreed
-        if signed is None or not agreed:
+        agreed = self._roots.agreed
+        if not agreed:
             return
+        tables = ProofTables(self._conn)
         try:
-            size, _ = ProofTables(self._conn).size_and_position()
-            same = size >= signed.largest and ProofTables(self._conn).tree().root(agreed) == signed.roots[agreed]
+            size, _ = tables.size_and_position()
+            same = size >= self._covered and tables.tree().root(agreed) == self._roots.agreed_root
         except Broken:
             same = False
         if not same and not self._tables_differ:
@@ -251,35 +236,60 @@ class Reading:
 # -- columns and bytes
 
 
+class SaidBy(Struct, gc=False):
+    """Of whom the stored bytes speak; here and below no more is read of them than the columns say."""
+
+    kind: str
+    id: str
+
+
+class Said(Struct, gc=False):
+    event_id: str
+    case: str
+    position: int
+    at: datetime
+    occurred_at: datetime
+    actor: SaidBy
+    on_behalf_of: str
+    role: str
+    place: str
+    channel: str
+    command_id: str
+    cause: str
+    correlation: str
+    policy: str
+    read_up_to: int
+    clauses: list[str]
+    touches: list[str]
+    kind: str
+
+
+said_in = Decoder(Said).decode
+
+
 def says_what_its_bytes_say(row: tuple[Any, ...]) -> bool:
+    """Quickly yes; where it is no, or not quickly told, `not_as_stored` says why."""
     try:
-        event = orjson.loads(row[3])
-        actor = event["actor"]
-        texts = BETWEEN.join(
-            (
-                event["event_id"],
-                f"{actor['kind']}:{actor['id']}",
-                event["on_behalf_of"],
-                event["role"],
-                event["place"],
-                event["channel"],
-                event["command_id"],
-                event["cause"],
-                event["correlation"],
-                event["policy"],
-            )
-        )
-        return bool(
-            texts == row[6]
-            and texts.count(BETWEEN) == len(TEXTS) - 1
-            and (event["case"], event["position"], event["kind"]) == row[:3]
-            and row[7:] == (
-                event["read_up_to"], event["clauses"], bool(event["touches"]),
-                datetime.fromisoformat(event["at"]), datetime.fromisoformat(event["occurred_at"]),
-            )
-        )  # fmt: skip
-    except (ValueError, KeyError, TypeError):
+        said = said_in(row[3])
+    except (DecodeError, UnicodeDecodeError):
         return False
+    case, position, kind, _, _, _, texts, read_up_to, clauses, shared, at, occurred_at = row
+    actor = said.actor
+    return bool(
+        texts == (
+            f"{said.event_id}\x1f{actor.kind}:{actor.id}\x1f{said.on_behalf_of}\x1f{said.role}\x1f{said.place}\x1f"
+            f"{said.channel}\x1f{said.command_id}\x1f{said.cause}\x1f{said.correlation}\x1f{said.policy}"
+        )
+        and texts.count(BETWEEN) == BETWEEN_TEXTS
+        and said.case == case
+        and said.position == position
+        and said.kind == kind
+        and said.read_up_to == read_up_to
+        and said.clauses == clauses
+        and bool(said.touches) is shared
+        and said.at == at
+        and said.occurred_at == occurred_at
+    )  # fmt: skip
 
 
 def not_as_stored(row: tuple[Any, ...]) -> Iterator[str]:
@@ -306,12 +316,13 @@ def not_as_stored(row: tuple[Any, ...]) -> Iterator[str]:
             yield f"the column {name} is not what the stored bytes say"
 
 
-# -- ids: the database sorts, on disk where it must; what it sorts has just been held against the bytes
+# -- ids
 
 
-def event_ids_twice(conn: Connection[Any]) -> Iterator[Finding]:
-    for log_position, stream, position, kind, event_id in conn.execute(TWICE, (FINDINGS_MOST,)):
-        yield Finding(f"log {log_position}, {stream} {position}, {kind}", f"the event id {event_id} occurs twice")
+def event_ids_twice(conn: Connection[Any], ids: OccurringTwice) -> Iterator[Finding]:
+    if found := [*dict.fromkeys(islice(ids.found(), FINDINGS_MOST))]:
+        for log_position, stream, position, kind, event_id in conn.execute(TWICE, (found, FINDINGS_MOST)):
+            yield Finding(f"log {log_position}, {stream} {position}, {kind}", f"the event id {event_id} occurs twice")
 
 
 def place_of(row: tuple[Any, ...]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -83,8 +82,18 @@ def measured(database: Database, folder: Path, events: int, rounds: int) -> list
         fill(database, pattern, size)
         notary.once()
         smaller = smaller or alone(ours, at)
-    runs = [(alone(ours, at), alone(baseline, at)) for _ in range(rounds)]
+    # the first of each reads what PostgreSQL has not read yet
+    alone(ours, at), alone(baseline, at)
+    runs = [one_after_the_other(at, nth) for nth in range(rounds)]
     return [fast_enough(runs), small_enough(smaller, runs[-1][0])]
+
+
+def one_after_the_other(at: At, nth: int) -> tuple[Took, Took]:
+    """Now this one first and now that, so that a machine that slows down takes no side."""
+    if nth % 2:
+        theirs = alone(baseline, at)
+        return alone(ours, at), theirs
+    return alone(ours, at), alone(baseline, at)
 
 
 def fill(database: Database, pattern: list[Any], events: int) -> None:
@@ -128,21 +137,24 @@ def baseline(at: At, pipe: Connection) -> None:
 
 
 def most_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILOBYTES_IN_A_MEGABYTE
+    """Of this process alone; what `getrusage` tells begins with what the process had that started it."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / KILOBYTES_IN_A_MEGABYTE
 
 
 def fast_enough(runs: list[tuple[Took, Took]]) -> dict[str, Any]:
     mine, theirs = (median(each[side].events / each[side].seconds for each in runs) for side in (0, 1))
+    ratios = [b.seconds / a.seconds for a, b in runs]
     return {
         "name": f"audit verify of {runs[0][0].events:,} events",
         "ours": round(mine),
         "baseline_name": "reading and SHA-256 of the same rows, one process",
         "baseline": round(theirs),
         "unit": "events/s",
-        "ratio": round(mine / theirs, 3),
+        "ratio": round(median(ratios), 3),
         "goal": f">= {GOAL}",
-        "holds": mine / theirs >= GOAL,
-        "rounds": [round(b.seconds / a.seconds, 3) for a, b in runs],
+        "holds": median(ratios) >= GOAL,
+        "rounds": [round(each, 3) for each in ratios],
     }
 
 

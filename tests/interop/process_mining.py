@@ -123,10 +123,10 @@ def without_approval(events: Iterable[dict[str, Any]], case: str) -> Iterator[di
 
 
 def judged(told: dict[str, Any], events: list[dict[str, Any]], case: str) -> Outcome:
-    log = ocel.log_of(events)
+    relations = [each for event in events for each in ocel.relations_of(event)]
     ours = {
-        "events": len(log.events), "objects": len(log.objects), "relations": len(log.relations),
-        "links": len(log.links),
+        "events": len(events), "objects": len({each.object.id for each in relations}), "relations": len(relations),
+        "links": len({each for event in events for each in ocel.links_of(event)}),
     }  # fmt: skip
     wrong = [
         f"{name}: we wrote {count}, pm4py read {told[name]}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import projections
 from projections.account_register import AccountRegister
 from projections.audit_trail import AuditTrail
 from projections.cases import CasePages
@@ -18,15 +21,18 @@ from projections.projection import Projection
 from projections.remedies import Remedies
 from projections.rights import RightsRoster
 from projections.staff_directory import StaffDirectory
+from projections.standing import Standing
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.projector import PROJECTIONS, connected, rebuild
 from tests.fresh import fresh_database
+from tests.projections import test_naive_patrons
 from tests.projections.history import a_life, rows
+from tests.projections.naive import FOLDED, Event, naive_fold_of, name, standing_of
 from tests.services.auditing import live
 
-Event = dict[str, Any]
 KINDS: tuple[type[Projection], ...] = (
     AuditTrail, CasePages, Inbox, AccountRegister, Notices, HrOutbox, RightsRoster, Remedies, StaffDirectory,
+    Standing,
 )  # fmt: skip
 STAGES = {
     "account_creation.AccountRequested": "executive_review", "account_creation.RequestAmended": "executive_review",
@@ -86,15 +92,20 @@ def life(server: EmbeddedPostgreSQL, request: pytest.FixtureRequest) -> Iterator
         yield Life(database.url("projector"))
 
 
-def name(event: Event) -> str:
-    return str(event["kind"]).partition(".")[2]
+def test_every_projection_there_is_has_a_fold_of_a_test_to_be_held_against() -> None:
+    names = [f"projections.{each.name}" for each in pkgutil.iter_modules(projections.__path__)]
+    there = {
+        each
+        for module in map(importlib.import_module, names)
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Projection) and each is not Projection
+    }
+    assert there == {*PROJECTIONS} == FOLDED.keys()
+    tests = {*globals(), *vars(test_naive_patrons)}
+    assert {test for each in FOLDED.values() for test in each} <= tests
 
 
-def test_every_projection_is_looked_at_here_or_in_a_test_of_its_own() -> None:
-    of_its_own = {"standing", "consents", "uses", "revocations"}
-    assert {each.name for each in PROJECTIONS} - {each.name for each in KINDS} == of_its_own
-
-
+@naive_fold_of(CasePages)
 def test_cases(life: Life) -> None:
     naive = {}
     for case, events in life.of("account_creation", "posting_rights").items():
@@ -114,6 +125,7 @@ def test_cases(life: Life) -> None:
     assert len(naive) > 10
 
 
+@naive_fold_of(Inbox)
 def test_inbox(life: Life) -> None:
     naive = set()
     for case, events in life.of("account_creation", "posting_rights").items():
@@ -141,6 +153,7 @@ def test_inbox(life: Life) -> None:
     assert naive
 
 
+@naive_fold_of(AccountRegister)
 def test_account_register(life: Life) -> None:
     naive: dict[str, dict[str, Any]] = {}
     for each in life.events:
@@ -170,6 +183,7 @@ def test_account_register(life: Life) -> None:
     assert any(each["standing"] == "open" for each in naive.values())
 
 
+@naive_fold_of(AccountRegister)
 def test_accounts_health(life: Life) -> None:
     people = {each["fact"]["person"]["id"]: each["fact"]["person"] for each in life.events if is_of_person(each)}
     friends = {
@@ -197,6 +211,7 @@ def is_of_person(event: Event) -> bool:
     return bool(event["kind"].startswith("directory.Person"))
 
 
+@naive_fold_of(Notices)
 def test_notices(life: Life) -> None:
     """Whoever is asked, reminded or in delay is written to, once for each such event."""
     asked = ("Asked", "Reminded", "BecameOverdue")
@@ -212,6 +227,7 @@ def test_notices(life: Life) -> None:
     assert set(found) == naive
 
 
+@naive_fold_of(HrOutbox)
 def test_hr_outbox(life: Life) -> None:
     naive = {
         (each["event_id"], TOLD_HR[name(each)], each["fact"].get("holder") or each["fact"]["person"])
@@ -223,6 +239,7 @@ def test_hr_outbox(life: Life) -> None:
     assert naive
 
 
+@naive_fold_of(RightsRoster)
 def test_rights(life: Life) -> None:
     naive: dict[str, list[Any]] = {}
     for each in life.events:
@@ -239,6 +256,7 @@ def test_rights(life: Life) -> None:
     assert {each[4] for each in naive.values()} >= {"in force", "suspended", "revoked", "lapsed"}
 
 
+@naive_fold_of(Remedies)
 def test_remedies(life: Life) -> None:
     naive: dict[tuple[str, str], bool] = {}
     for each in life.events:
@@ -249,6 +267,7 @@ def test_remedies(life: Life) -> None:
     assert naive
 
 
+@naive_fold_of(StaffDirectory)
 def test_staff_directory(life: Life) -> None:
     naive: dict[str, Any] = {}
     friends: dict[str, bool] = {}
@@ -268,6 +287,7 @@ def test_staff_directory(life: Life) -> None:
     }
 
 
+@naive_fold_of(AuditTrail)
 def test_audit_trail(life: Life) -> None:
     account: dict[str, str] = {}
     for row, each in zip(life.rows("audit_trail_rows"), life.events, strict=True):
@@ -279,3 +299,12 @@ def test_audit_trail(life: Life) -> None:
         assert (row["case_id"], row["account"], row["event_id"]) == (case, account[case], each["event_id"])
         assert row["refused"] is each["kind"].startswith("attempts.")
         assert each["actor"]["id"] in row["persons"]
+
+
+@naive_fold_of(Standing)
+def test_standing(life: Life) -> None:
+    found = {(row["what"], row["key"], row["since"]): row["until"] for row in life.rows("standing")}
+    naive = standing_of(life.events)
+    assert found == naive
+    assert {what for (what, _, _), until in naive.items() if until} == {"stream", "fact"}
+    assert any(key.startswith("seat:") for _, key, _ in naive)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +22,8 @@ from services.audit.exports import COLUMNS, as_cloud_event, cell, cloud_events, 
 from services.audit.ocel_checks import dangling
 from services.audit.reading import newest, reading
 from services.audit.selection import Selection, how_many, selected
-from services.audit.story import Line, as_html, put_together, story_of, write_pdf
+from services.audit.story import Line, as_html, put_together, story_of
+from services.audit.story_pdf import NOT_THERE, Letters, write_pdf
 from services.projector import rebuild
 from tests.projections.history import REQUESTER, Life, a_life
 from tests.services.auditing import live
@@ -281,3 +284,34 @@ def test_a_short_case_is_one_page_of_pdf_and_a_long_one_goes_on(taken: Taken, tm
 
 def pages(pdf: bytes) -> int:
     return pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ")
+
+
+NAMES = "Žižkov, Łódź, Đồng Nai, Ελλάδα, Київ, İzmir"
+
+
+def test_a_branch_prints_whatever_its_name_is_in_latin_greek_or_cyrillic(taken: Taken, tmp_path: Path) -> None:
+    write_pdf(story(taken)._replace(title=NAMES), tmp_path / "story.pdf")
+    pdf = (tmp_path / "story.pdf").read_bytes()
+    assert b"NotoSerif" in pdf
+    assert {sign for sign in NAMES if not sign.isspace()} <= signs_in(pdf)
+    assert NOT_THERE not in signs_in(pdf)
+
+
+def test_letters_that_cannot_be_printed_are_named_on_the_page(taken: Taken, tmp_path: Path) -> None:
+    write_pdf(story(taken)._replace(title="図書館"), tmp_path / "story.pdf")
+    assert NOT_THERE in signs_in((tmp_path / "story.pdf").read_bytes())
+    letters = Letters({ord(sign) for sign in "abc"})
+    assert letters.told() == ""
+    assert letters.of("a b\u0301c") == f"a b{NOT_THERE}c"
+    told = f"Letters that cannot be printed here stand as {NOT_THERE}: U+0301 combining acute accent."
+    assert letters.told() == f"{told} They are right in the HTML."
+
+
+def signs_in(pdf: bytes) -> set[str]:
+    """What a reader can copy out of it: by the tables that lead from the fonts' glyphs to Unicode."""
+    found: set[str] = set()
+    for stream in re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.DOTALL):
+        text = zlib.decompressobj().decompress(stream) if stream[:1] == b"x" else b""
+        if b"begincmap" in text:
+            found |= {chr(int(code, 16)) for code in re.findall(rb"<([0-9A-F]{4})>$", text, re.MULTILINE)}
+    return found

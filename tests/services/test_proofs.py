@@ -201,6 +201,17 @@ def test_a_column_that_says_otherwise_than_the_bytes_is_named(log: SignedLog, co
     assert said in log.found()
 
 
+def test_an_event_id_that_another_event_has_is_named(log: SignedLog) -> None:
+    """In the bytes and in the column, so that these two agree."""
+    log.as_superuser(
+        f"""update ledger.events e set event_id = o.event_id, state = convert_to(
+            replace(convert_from(e.state, 'UTF8'), e.event_id, o.event_id), 'UTF8')
+            from ledger.events o where o.notification_id = {EDITED} and e.notification_id = {ANOTHER}"""
+    )
+    said = f"the event id {log.event(EDITED)['event_id']} occurs twice"
+    assert {"where": log.place(ANOTHER), "what": said} in log.found()
+
+
 def test_what_is_not_signed_for_yet_is_looked_at_as_closely(log: SignedLog) -> None:
     office = Office(log.database)
     try:

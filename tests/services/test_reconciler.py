@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,10 +21,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.account_creation_messages import ApproveAccount, WithdrawRequest
 from domain.directory import DeclareFriendsRole
+from domain.run_history import RunHistoryKept, stream_of
+from services.audit import procedures
+from services.audit.history_keeper import HistoryKeeper
 from services.clock import SystemClock
 from services.embedded import fresh_folder
 from services.embedded_temporal import EmbeddedTemporal
+from services.evidence import EvidenceStore
 from services.healing import Healer
+from services.ledger import recorded_from
 from services.reconciler import Reconciler
 from services.recorder import Row
 from services.worker import worker_of
@@ -93,8 +99,8 @@ async def test_a_workflow_that_was_reset_comes_to_where_the_ledger_is(running: R
     await withdrawn(case)
 
 
-async def test_a_run_that_no_worker_can_replay_is_begun_anew_and_nobody_s_command_is_lost(
-    running: Running, monkeypatch: pytest.MonkeyPatch
+async def test_a_run_that_no_worker_can_replay_is_begun_anew_nobody_s_command_is_lost_and_the_auditors_agree(
+    running: Running, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = f"{running.queue}-frozen"
     client = running.client
@@ -111,6 +117,7 @@ async def test_a_run_that_no_worker_can_replay_is_begun_anew_and_nobody_s_comman
             case = await Running(client, running.office, queue, None).requested()
     async with worker_of(client, running.office.ledger, queue):
         await case.signal(ApproveAccount(content=(await case.state()).content), "p-ed")
+        frozen = (await of_today(case).describe()).run_id
         healed = list[str]()
         async with asyncio.timeout(60):
             while not healed:
@@ -120,6 +127,31 @@ async def test_a_run_that_no_worker_can_replay_is_begun_anew_and_nobody_s_comman
         await until_at(of_today(case), 4)
         assert await case.kinds() == ["AccountRequested", "Asked", "AccountApproved", "Asked"]
         await withdrawn(case)
+    monkeypatch.setattr(procedures, "ALL_OF_OURS", f"WorkflowId = '{case.case}'")
+    evidence = EvidenceStore(tmp_path / "evidence", running.office.ledger.recorder, running.office.seal)
+    # from Temporal itself, and once both runs' histories are kept
+    await two_witnesses_agree_but_for(frozen, case, database, evidence)
+    async with asyncio.timeout(60):
+        while {each.run for each in await kept_of(case)} != {frozen, (await of_today(case).describe()).run_id}:
+            await HistoryKeeper(running.client, running.office.ledger, evidence).one_pass()
+    await two_witnesses_agree_but_for(frozen, case, database, evidence)
+
+
+async def two_witnesses_agree_but_for(
+    frozen: str, case: Requested, database: Database, evidence: EvidenceStore
+) -> None:
+    """Histories and steps of this case; the run that nobody could go on with is told as replaced."""
+    found = await procedures.procedures(database.url("reader"), case.running.client, evidence)
+    histories = found["histories"]
+    assert [each for each in histories["replaced"] if each.startswith(case.case)] == [f"{case.case} {frozen}"]
+    assert histories["runs"] >= 2
+    told = [*histories["disagree"], *found["steps"]["disagree"]]
+    assert [each for each in told if each["case"] == case.case] == []
+
+
+async def kept_of(case: Requested) -> list[RunHistoryKept]:
+    rows = await asyncio.to_thread(case.running.office.ledger.recorder.stream_after, stream_of(case.case), 0)
+    return [fact for row in rows if isinstance(fact := recorded_from(row).fact, RunHistoryKept)]
 
 
 async def test_a_fact_recorded_by_another_door_is_told_to_the_workflow(running: Running) -> None:

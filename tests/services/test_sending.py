@@ -13,16 +13,16 @@ from threading import Thread
 
 import psycopg
 import pytest
-from cryptography import x509
-from rfc3161_client import VerifierBuilder, decode_timestamp_response
+from rfc3161_client import decode_timestamp_response
 
-from services.audit.installation import stamps_on_something_else
 from services.audit.keys import SigningKey
 from services.audit.package_verifier import Checkpoint
 from services.audit.published import Published
 from services.audit.sending import ByMail, Sending, Stamped
+from services.audit.time_stamps import Authority, there_are_stamps, wrong_stamps
 from services.database import migrate
 from services.mail.smtp import MailServer
+from services.settings import SettingsError
 from tests.conftest import PASSWORDS
 from tests.services.test_mail import PostOffice, open_to_the_public
 from tests.system import Database, SetClock
@@ -127,8 +127,9 @@ def test_a_mail_server_that_is_away_is_tried_again_later_and_nothing_stops(
 
 
 @contextmanager
-def an_authority(folder: Path, digests: str = "sha256, sha512") -> Iterator[tuple[str, x509.Certificate]]:
-    """`openssl ts` behind HTTP."""
+def an_authority(folder: Path, digests: str = "sha256, sha512") -> Iterator[tuple[str, Path]]:
+    """`openssl ts` behind HTTP; its root certificate."""
+    folder.mkdir(exist_ok=True)
     (folder / "extensions").write_text(EXTENSIONS)
     (folder / "serial").write_text("01\n")
     (folder / "configuration").write_text(CONFIGURATION.format(folder=folder).replace("sha256, sha512", digests))
@@ -166,8 +167,7 @@ def an_authority(folder: Path, digests: str = "sha256, sha512") -> Iterator[tupl
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:
-        root = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
-        yield f"http://127.0.0.1:{server.server_address[1]}/", root
+        yield f"http://127.0.0.1:{server.server_address[1]}/", folder / "ca.pem"
     finally:
         server.shutdown()
         thread.join()
@@ -184,18 +184,18 @@ def test_an_authority_stamps_the_checkpoint_and_its_answer_is_published(
     published = Published(tmp_path / "published")
     checkpoint, note = a_checkpoint(11)
     with an_authority(tmp_path) as (url, root):
-        Stamped(url, published, timedelta()).send(conn, checkpoint, note)
-        Stamped(url, published, timedelta()).send(conn, checkpoint, note)
+        authority = Authority.of_file(root)
+        Stamped(url, authority, published, timedelta()).send(conn, checkpoint, note)
+        Stamped(url, authority, published, timedelta()).send(conn, checkpoint, note)
     assert sent(conn) == [("timestamp", 11)]
     answer = (published.folder / "timestamps" / f"{11:012}.tsr").read_bytes()
     stamp = decode_timestamp_response(answer)
-    verifier = VerifierBuilder().add_root_certificate(root).build()
-    assert verifier.verify_message(stamp, note)
     assert abs(stamp.tst_info.gen_time - datetime.now(UTC)) < timedelta(minutes=5)
     published.put_checkpoint(11, note)
-    assert list(stamps_on_something_else(published)) == []
+    assert there_are_stamps(published)
+    assert list(wrong_stamps(published, authority)) == list(wrong_stamps(published, None)) == []
     published.put_checkpoint(11, a_checkpoint(12)[1])
-    (finding,) = stamps_on_something_else(published)
+    (finding,) = wrong_stamps(published, authority)
     assert "is not on the checkpoint" in finding.what
     # as an auditor would, with openssl alone
     (tmp_path / "note").write_bytes(note)
@@ -206,12 +206,40 @@ def test_an_authority_stamps_the_checkpoint_and_its_answer_is_published(
 
 
 @needs_openssl
+def test_a_stamp_that_somebody_else_made_is_not_kept_and_one_that_is_put_there_is_named(
+    conn: psycopg.Connection[tuple[object, ...]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    published = Published(tmp_path / "published")
+    checkpoint, note = a_checkpoint(13)
+    with an_authority(tmp_path / "ours") as (_, root), an_authority(tmp_path / "theirs") as (url, other):
+        authority = Authority.of_file(root)
+        Stamped(url, authority, published, timedelta()).send(conn, checkpoint, note)
+        assert sent(conn) == []
+        assert not there_are_stamps(published)
+        assert "not by the authority of IMPRIMATUR_TSA_CERTIFICATE" in caplog.text
+        Stamped(url, Authority.of_file(other), published, timedelta()).send(conn, checkpoint, note)
+    published.put_checkpoint(13, note)
+    (finding,) = wrong_stamps(published, authority)
+    assert finding.where.endswith(f"timestamps/{13:012}.tsr")
+    assert finding.what.startswith("the time stamp is not by the authority of IMPRIMATUR_TSA_CERTIFICATE: ")
+    # nobody said whose stamps count: nothing is claimed
+    assert list(wrong_stamps(published, None)) == []
+
+
+def test_a_file_that_holds_no_certificate_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("nothing")
+    for file in (tmp_path / "empty.pem", tmp_path / "missing.pem"):
+        with pytest.raises(SettingsError, match=f"tsa_certificate: {file}.*would pass"):
+            Authority.of_file(file)
+
+
+@needs_openssl
 def test_an_authority_that_refuses_leaves_nothing_and_is_asked_again_later(
     conn: psycopg.Connection[tuple[object, ...]], tmp_path: Path
 ) -> None:
     published = Published(tmp_path / "published")
-    with an_authority(tmp_path, digests="sha256") as (url, _):
-        sending: Sending = Stamped(url, published, timedelta())
+    with an_authority(tmp_path, digests="sha256") as (url, root):
+        sending: Sending = Stamped(url, Authority.of_file(root), published, timedelta())
         sending.send(conn, *a_checkpoint(12))
     assert sent(conn) == []
     assert not published.folder.exists()

@@ -121,3 +121,12 @@ def test_a_role_that_came_with_a_later_version_gets_its_password_and_the_others_
     passwords = with_every_role(tmp_path, known)
     assert passwords == known | {"notary": passwords["notary"]}
     assert database_passwords(tmp_path) == passwords == with_every_role(tmp_path, passwords)
+
+
+def test_time_stamps_are_asked_for_only_where_it_is_said_whose_count(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^IMPRIMATUR_TSA_CERTIFICATE: .*would pass: the authority's root certificate"
+    ):
+        Settings.load(data=tmp_path, tsa_url="http://tsa.test/")
+    settings = Settings.load(data=tmp_path, tsa_url="http://tsa.test/", tsa_certificate=tmp_path / "root.pem")
+    assert settings.tsa_certificate == tmp_path / "root.pem"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 import rfc8785
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymerkle import InmemoryTree  # type: ignore[import-untyped]  # it ships no types
 
-from services.audit.headers import Stored, fields, header
+from services.audit.headers import Stored, fields, header, moment
 from services.audit.package_verifier import (
     EMPTY_ROOT,
     Broken,
@@ -190,6 +191,19 @@ def test_a_header_is_canonical_json_and_reads_back(event: Stored, index: int) ->
     raw = header(index, event)
     assert raw == rfc8785.dumps(fields(index, event))
     assert header_of(raw) == fields(index, event)
+
+
+ZONES = st.sampled_from((UTC, timezone(timedelta(hours=-6)), ZoneInfo("America/Chicago"), ZoneInfo("UTC")))
+
+
+@given(st.datetimes(datetime(1970, 1, 2, tzinfo=UTC).replace(tzinfo=None), timezones=ZONES))
+@example(datetime(2026, 3, 2, tzinfo=UTC))
+@example(datetime(2026, 3, 2, microsecond=120_000, tzinfo=UTC))
+@example(datetime(2026, 3, 2, microsecond=7, tzinfo=ZoneInfo("UTC")))
+def test_a_moment_is_written_in_utc_with_all_six_digits(at: datetime) -> None:
+    there = at.astimezone(UTC)
+    day, time = f"{there.year:04}-{there.month:02}-{there.day:02}", f"{there.hour:02}:{there.minute:02}"
+    assert moment(at) == f"{day}T{time}:{there.second:02}.{there.microsecond:06}Z"
 
 
 @pytest.mark.parametrize(
