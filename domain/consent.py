@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from pydantic import AwareDatetime
 
 from domain.calendar import instant
-from domain.clauses import PR_12, PR_13, PU_6
+from domain.clauses import PR_12, PR_13, PR_15, PU_6
 from domain.consent_messages import (
     ConfirmConsent,
+    ConfirmTold,
     ConsentActive,
     ConsentExpired,
     ConsentKept,
@@ -29,9 +30,11 @@ from domain.consent_messages import (
     NoticeProven,
     OptedOut,
     OptOut,
+    PersonTold,
     ProveNotice,
     RecordConsent,
     RejectConsent,
+    RejectionWritten,
     RenewalFellDue,
     RenewConsent,
     RevocationKnown,
@@ -62,6 +65,7 @@ from domain.patron_basis import ConsentOver, ConsentStands, Form
 from domain.patron_register import Consent
 from domain.policy import Role
 from domain.steps import in_words
+from domain.telling import AS_THEY_CAME, How, why_they_were_not_reached_is_said
 from domain.waiting import (
     Asked,
     Due,
@@ -94,6 +98,7 @@ class Stage(StrEnum):
     RENEWAL_DUE = auto()
     REVOKED = auto()
     EXPIRED = auto()
+    TELLING = auto()
     REJECTED = auto()
 
 
@@ -188,8 +193,17 @@ def decide(act: Act, case: ConsentCase, library: Library) -> Decision:
 
         case RejectConsent() as reject, Stage.RECORDED | Stage.RENEWAL_DUE:
             authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
-            rejected = reject.becomes(ConsentRejected, consent=case.case, frees=case.consent.own_contents())
-            return Decision((rejected,), authority)
+            hears = what_whoever_gave_it_hears(case, act.person, library)
+            rejected = reject.becomes(
+                ConsentRejected, consent=case.case, frees=case.consent.own_contents(),
+                to_be_told=any(isinstance(each, Asked) for each in hears),
+            )  # fmt: skip
+            return Decision((rejected, *hears), authority)
+
+        case ConfirmTold() as told, Stage.TELLING:
+            authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
+            why_they_were_not_reached_is_said(told, (PR_13, PR_15))
+            return Decision((told.becomes(PersonTold, consent=case.case, by=act.person),), authority)
 
         case RenewConsent() as renew, Stage.RENEWAL_DUE:
             authority = only_staff_who_handle_it(act, "consent", case.consent.place, PR_12, library)
@@ -220,6 +234,7 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
     Stage.REVOCATION_ASKED: (),
     Stage.REVOKING: (),
     Stage.RENEWAL_DUE: (RenewConsent, RejectConsent),
+    Stage.TELLING: (ConfirmTold,),
 }
 
 
@@ -242,7 +257,7 @@ def the_patron_or_staff(act: Act, record: RecordConsent, library: Library) -> Au
 
 def as_recorded(record: RecordConsent, act: Act, library: Library) -> ConsentRecorded:
     given_at = record.given_at or library.at
-    return record.becomes(ConsentRecorded, consent=act.case, given_at=given_at, recorded_by=act.by.id)
+    return record.becomes(ConsentRecorded, consent=act.case, given_at=given_at, recorded_by=act.by.id, sealed_in=act.id)
 
 
 def as_active(
@@ -300,6 +315,33 @@ def ask_to_look_at_it(recorded: ConsentRecorded, library: Library) -> Asked:
     return ask_them(role, persons, recorded.place, to, due, library)
 
 
+def what_whoever_gave_it_hears(case: ConsentCase, by: str, library: Library) -> tuple[Fact, ...]:
+    """PR-15: directly, by mail; without an address whoever rejects it tells them. A notice is nobody's, and whoever
+    gave no renewal knows of it."""
+    said = case.consent
+    patron = said.guardian or said.patron
+    if patron is None or case.stage is not Stage.RECORDED:
+        return ()
+    if said.email is not None and said.sealed_in:
+        written = RejectionWritten(consent=case.case, patron=patron, email=said.email, sealed_in=said.sealed_in)
+        return (written,)
+    to = f"tell whoever gave it {AS_THEY_CAME[how_they_can_be_told(said)]} that it is rejected"
+    due = tuple(each for each in due_moments(said.place, library.at, library) if each.what is not Due.EXPIRY)
+    return (ask_them(*who_tells((by,), said.place, library), said.place, to, due, library, PR_13, PR_15),)
+
+
+def how_they_can_be_told(said: ConsentRecorded) -> How:
+    return How.TELEPHONE if said.telephone is not None else How.DESK
+
+
+def who_tells(asked: tuple[str, ...], place: str, library: Library) -> tuple[Role, tuple[str, ...]]:
+    """Whoever rejected it; once they are gone or elsewhere, whoever looks at consents there."""
+    (by, *_) = asked or ("",)
+    if library.is_employee(by) and (library.place_of(by) == place or library.at_headquarters(by)):
+        return Role(library.standing(by).role or Role.BRANCH_STAFF), (by,)
+    return who_looks_at_it(place, library)
+
+
 def ask_for_renewal(case: ConsentCase, library: Library) -> Asked:
     role, persons = who_looks_at_it(case.consent.place, library)
     days = library.policy.settings.renewal_open_days.value
@@ -314,10 +356,16 @@ def ask_for_renewal(case: ConsentCase, library: Library) -> Asked:
 
 
 def ask_them(
-    role: Role, persons: tuple[str, ...], place: str, to: str, due: tuple[DueMoment, ...], library: Library
+    role: Role,
+    persons: tuple[str, ...],
+    place: str,
+    to: str,
+    due: tuple[DueMoment, ...],
+    library: Library,
+    *clauses: str,
 ) -> Asked:
     return Asked(
-        rests_on=(PU_6, PR_13), role=role, place=place, persons=persons, to=to, since=library.at, due=due,
+        rests_on=clauses or (PU_6, PR_13), role=role, place=place, persons=persons, to=to, since=library.at, due=due,
         escalates_to=Role.MARKETING_AND_ACCESS_COORDINATOR,
     )  # fmt: skip
 
@@ -354,6 +402,9 @@ def what_follows_from_outside(case: ConsentCase, library: Library) -> tuple[Fact
     """What its revocation, a case of its own, has come to; and who is asked by now."""
     if case.recorded is None or case.closed():
         return ()
+    if case.stage is Stage.TELLING:
+        asked = case.waiting.persons if case.waiting else ()
+        return what_changed_around(case.waiting, *who_tells(asked, case.consent.place, library), library)
     known = library.consent(case.case)
     if known is not None and (followed := what_its_revocation_brings(case, known)):
         return followed
@@ -418,8 +469,12 @@ def evolve(case: ConsentCase, fact: Fact) -> ConsentCase:
             return case.but(stage=Stage.REVOKING, revocation=revocation, waiting=None)
         case RenewalFellDue():
             return case.but(stage=Stage.RENEWAL_DUE)
+        case ConsentRejected(to_be_told=True):
+            return case.but(stage=Stage.TELLING, waiting=None)
         case ConsentOver():
             return case.but(stage=HOW_IT_ENDED[type(fact)], waiting=None)
+        case RejectionWritten() | PersonTold():
+            return case.but(stage=Stage.REJECTED, waiting=None)
         case WaitingFact():
             return case.but(waiting=evolve_wait(case.waiting, fact))
         case _:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from domain.clauses import PR_13, PU_3
+from domain.clauses import PR_13, PR_15, PU_3
 from domain.facts import Command, Evidence, Line, PatronId, PersonId, Sealed, Slug
 from domain.patron_basis import (
     ConsentFellDue,
@@ -24,6 +24,7 @@ from domain.patron_basis import (
     StatusHash,
     Target,
 )
+from domain.telling import LetterToPatron, PatronTold, TellPatron
 
 
 class Obtained(StrEnum):
@@ -113,6 +114,10 @@ class RejectConsent(Command, kind="consent.RejectConsent"):
     reason: Sealed
 
 
+class ConfirmTold(TellPatron, kind="consent.ConfirmTold"):
+    """Whoever gave it, that it is rejected."""
+
+
 class RenewConsent(Command, kind="consent.RenewConsent"):
     """Whoever has come of age gives their own written permission."""
 
@@ -132,6 +137,7 @@ class ConsentRecorded(ConsentNoted, kind="consent.ConsentRecorded"):
     language: Line
     status_sha256: str = ""
     recorded_by: str
+    sealed_in: str = ""
     name: Sealed | None = None
     guardian_name: Sealed | None = None
     email: Sealed | None = None
@@ -187,9 +193,29 @@ class ConsentExpired(ConsentOver, kind="consent.ConsentExpired"):
 
 
 class ConsentRejected(ConsentOver, kind="consent.ConsentRejected"):
+    """`to_be_told`: no mail reaches whoever gave it, so it is over only once somebody has told them."""
+
+    to_be_told: bool = False
     standing: ClassVar[Standing] = Standing.REJECTED
     clauses: ClassVar[tuple[str, ...]] = (PR_13, PU_3)
     reason: Sealed
+
+
+class RejectionWritten(OfConsent, LetterToPatron, kind="consent.RejectionWritten"):
+    clauses: ClassVar[tuple[str, ...]] = (PR_13, PR_15)
+
+    def subject(self) -> str:
+        return "The consent that you gave to the library"
+
+    def lines(self) -> tuple[str, ...]:
+        return (
+            "The library has not taken up the consent that you gave. Nothing is published under it.",
+            "Any branch or headquarters will tell you why, in person, by telephone or by answer to this mail.",
+        )
+
+
+class PersonTold(OfConsent, PatronTold, kind="consent.PersonTold"):
+    clauses: ClassVar[tuple[str, ...]] = (PR_13, PR_15)
 
 
 class RenewalFellDue(ConsentFellDue, kind="consent.RenewalFellDue"):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from domain.clauses import PR_12, PR_13, PU_3, PU_6
+from domain.clauses import PR_13, PU_3, PU_6
 from domain.consent_messages import ConfirmConsent, Obtained, OptOut, ProveNotice, RecordConsent, When
 from domain.facts import Refused, every_one_of
-from domain.patron_basis import Form, a_place_of_the_library
+from domain.patron_basis import Form, a_place_of_the_library, nobody_who_was_forgotten
 
 if TYPE_CHECKING:
     from domain.consent import ConsentCase
@@ -30,7 +30,7 @@ def what_is_recorded_can_be(record: RecordConsent, case: ConsentCase, library: L
         lambda: a_notice_is_for_a_program(record),
         lambda: a_term_that_is_to_come(record, library),
         lambda: given_already(record, library),
-        lambda: nobody_who_was_forgotten(record, library),
+        lambda: nobody_who_was_forgotten((record.patron, record.guardian), library),
     )
 
 
@@ -100,12 +100,6 @@ def a_term_that_is_to_come(record: RecordConsent, library: Library) -> None:
 def given_already(record: RecordConsent, library: Library) -> None:
     if record.given_at is not None and record.given_at > library.at:
         raise Refused(PR_13, "it would be given in the future", "when it was given")
-
-
-def nobody_who_was_forgotten(record: RecordConsent, library: Library) -> None:
-    for patron in filter(None, (record.patron, record.guardian)):
-        if library.is_forgotten(patron):
-            raise Refused(PR_12, f"patron {patron} was forgotten", "leave the number out: a door gives a new one")
 
 
 def it_can_be_confirmed(confirm: ConfirmConsent, case: ConsentCase) -> None:

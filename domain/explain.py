@@ -25,8 +25,9 @@ from domain.in_force import (
     account_scope,
     rights_scope,
 )
-from domain.library import Library, Register, title
+from domain.library import Library, title
 from domain.policy_adoption import PolicyAdopted
+from domain.register import Register
 
 
 class Verdict(NamedTuple):

@@ -6,6 +6,7 @@ own fact inherits from one here, and the register learns it under this name. A p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -239,13 +240,22 @@ class UseOver(OfUse):
     pass
 
 
-# where it came in
+# what must hold in every one of them
 
 
 def a_place_of_the_library(place: str, clause: str, library: Library) -> None:
     if place not in library.policy.places:
         known = ", ".join(library.policy.places)
         raise Refused(clause, f"the library has no place {place}", f"one of {known}")
+
+
+
+def nobody_who_was_forgotten(patrons: Iterable[str | None], library: Library) -> None:
+    """Their key is gone: nothing could be kept under it."""
+    for patron in filter(None, patrons):
+        if library.is_forgotten(patron):
+            because = f"patron {patron} was forgotten"
+            raise Refused(PR_12, because, "leave the number out: a door gives a new one")
 
 
 # names

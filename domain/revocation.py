@@ -14,21 +14,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import AwareDatetime
 
-from domain.clauses import PR_12, PR_13, PR_15, PU_3, PU_6
-from domain.facts import (
-    Act,
-    ActorKind,
-    Authority,
-    Command,
-    Decision,
-    Fact,
-    NoAuthority,
-    Page,
-    Refused,
-    Sealed,
-    State,
-    every_one_of,
-)
+from domain.clauses import PR_12, PR_15, PU_6
+from domain.facts import Act, ActorKind, Authority, Command, Decision, Fact, NoAuthority, Page, Refused, Sealed, State
 from domain.patron_basis import OfRevocation, a_place_of_the_library
 from domain.policy import Role
 from domain.revocation_messages import (
@@ -39,7 +26,6 @@ from domain.revocation_messages import (
     ConfirmRemoval,
     ConfirmTold,
     DeclineRevocation,
-    How,
     IdentityChecked,
     LetterWritten,
     NoteUse,
@@ -78,7 +64,9 @@ from domain.revocation_removals import (
     with_wait,
     without_expiry,
 )
+from domain.revocation_rules import it_is_about_that, what_is_asked_is_theirs
 from domain.steps import does_not_follow, in_words
+from domain.telling import AS_THEY_CAME, How, why_they_were_not_reached_is_said
 from domain.waiting import (
     Asked,
     Due,
@@ -224,7 +212,7 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
 
         case ConfirmTold() as told, Stage.TELLING:
             authority = only_who_handles_it(act, case, library)
-            why_they_were_not_reached_is_said(told)
+            why_they_were_not_reached_is_said(told, (PU_6, PR_15))
             return Decision((told.becomes(PersonTold, by=act.person),), authority)
 
         case LetTimePass(), _:
@@ -281,55 +269,6 @@ def only_who_handles_it(act: Act, case: RevocationCase, library: Library) -> Aut
         because = f"only {place} and headquarters tell whoever asked"
         raise NoAuthority((PR_12, PR_15), because, f"let someone of {place} do it")
     return authority
-
-
-# what must hold
-
-
-def what_is_asked_is_theirs(check: CheckIdentity, case: RevocationCase, library: Library) -> None:
-    if not check.consents and not check.pictures:
-        raise Refused(PU_6, "it is not said for what they ask", "consents or pictures, or decline the request")
-    each_consent = [lambda id_=id_: that_consent_is_theirs(id_, check, case, library) for id_ in check.consents]
-    each_picture = [lambda id_=id_: they_are_in_that_picture(id_, check, library) for id_ in check.pictures]
-    every_one_of(*each_consent, *each_picture)
-
-
-def that_consent_is_theirs(id_: str, check: CheckIdentity, case: RevocationCase, library: Library) -> None:
-    consent = library.consent(id_)
-    theirs = consent is not None and check.on_record in (consent.patron, consent.guardian)
-    if consent is None or not theirs:
-        # the same words whether or not there is one: it is nobody else's business
-        raise Refused((PU_6, PR_12), f"{id_} is not a consent of patron {check.on_record}", "one of theirs")
-    if consent.accepted_in:
-        raise Refused(PU_6, f"{id_} was revoked before, in {consent.accepted_in}", "leave it out, or decline")
-    if consent.asked_in not in ("", case.case):
-        raise Refused(PU_6, f"{id_} is being revoked, in {consent.asked_in}", "go on in that case, or decline")
-    come_of_age = consent.of_age_at is not None and library.at >= consent.of_age_at
-    if check.on_record == consent.guardian and come_of_age:
-        because = f"whom {id_} is about has come of age, and speaks for themselves"
-        raise Refused((PU_3, PU_6), because, "the request of the person concerned, or decline")
-
-
-def they_are_in_that_picture(id_: str, check: CheckIdentity, library: Library) -> None:
-    content = library.content(id_)
-    if content is None or check.on_record not in [each.patron for each in content.persons]:
-        raise Refused((PR_13, PR_12), f"patron {check.on_record} is not in {id_}", "a picture they are in")
-    if content.withdrawal_of(check.on_record):
-        raise Refused(PU_6, f"its use was revoked before, of {id_}", "leave it out, or decline")
-
-
-def it_is_about_that(used: str, case: RevocationCase, library: Library) -> None:
-    content = library.content(used)
-    rests_on = [each.consent for each in content.bases] if content else []
-    of_a_consent = [each for id_ in case.consents if (found := library.consent(id_)) for each in found.contents]
-    if used not in (*case.pictures, *of_a_consent) and not set(rests_on) & set(case.consents):
-        raise Refused(PU_6, f"the revocation is not about {used}", "content that it is about")
-
-
-def why_they_were_not_reached_is_said(told: ConfirmTold) -> None:
-    if (told.how is How.NOT_REACHED) is not (told.reason is not None):
-        because = "they were told" if told.reason else "it is not said why they could not be reached"
-        raise Refused((PU_6, PR_15), because, "a reason where nobody was reached, and there alone")
 
 
 # what follows
@@ -419,13 +358,6 @@ def how_they_came(said: RevocationAsked) -> How:
     if said.received is Received.LETTER:
         return How.LETTER
     return How.TELEPHONE if said.telephone is not None else How.DESK
-
-
-AS_THEY_CAME = {
-    How.LETTER: "by letter",
-    How.TELEPHONE: "by telephone",
-    How.DESK: "when they come or call",
-}
 
 
 def who_tells(case: RevocationCase, library: Library) -> tuple[Role, tuple[str, ...]]:

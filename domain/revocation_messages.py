@@ -22,7 +22,7 @@ from domain.patron_basis import (
     UseBegun,
     UseOver,
 )
-from domain.telling import LetterToPatron
+from domain.telling import LetterToPatron, PatronTold, TellPatron
 from domain.waiting import Asked, DueMomentsReissued, Escalated, Reminded, TaskRerouted
 
 
@@ -51,15 +51,6 @@ class WhyNot(StrEnum):
     NOTHING_ON_RECORD = auto()
     NOT_THEIRS_TO_ASK = auto()
     REVOKED_BEFORE = auto()
-
-
-class How(StrEnum):
-    """How whoever asked was told that it is declined, where no mail reaches them."""
-
-    LETTER = auto()
-    TELEPHONE = auto()
-    DESK = auto()
-    NOT_REACHED = auto()
 
 
 class WhyImpossible(StrEnum):
@@ -137,12 +128,8 @@ class ConfirmLetter(Command, kind="revocation.ConfirmLetter"):
     """The letter went out by post."""
 
 
-class ConfirmTold(Command, kind="revocation.ConfirmTold"):
-    """Whoever asked knows now why it is declined; or they could not be reached, and why not."""
-
-    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
-    how: How
-    reason: Sealed | None = None
+class ConfirmTold(TellPatron, kind="revocation.ConfirmTold"):
+    """Whoever asked, that it is declined."""
 
 
 # what happened
@@ -290,11 +277,8 @@ class RevocationCompleted(OfRequest, kind="revocation.RevocationCompleted"):
     pass
 
 
-class PersonTold(OfRequest, kind="revocation.PersonTold"):
+class PersonTold(OfRequest, PatronTold, kind="revocation.PersonTold"):
     clauses: ClassVar[tuple[str, ...]] = (PU_6, PR_15)
-    how: How
-    by: PersonId
-    reason: Sealed | None = None
 
 
 WHAT_THE_LETTER_SAYS = {

@@ -1,10 +1,13 @@
-"""Facts by which someone is told something, without being asked for anything: each comes to a letter."""
+"""How someone is told something, without being asked for anything: by facts that come to a letter each; and a patron
+whom no mail reaches by staff, who put on record how."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from enum import StrEnum, auto
+from typing import ClassVar
 
-from domain.facts import Fact, Line, PatronId, PersonId, Sealed
+from domain.facts import Command, Fact, Line, PatronId, PersonId, Refused, Sealed
 
 
 class Telling(Fact):
@@ -40,3 +43,39 @@ class LetterToPatron(Fact):
     @abstractmethod
     def lines(self) -> tuple[str, ...]:
         """What the letter says; nothing that is sealed, and nobody's name."""
+
+
+class How(StrEnum):
+    """How a patron was told, where no mail reaches them."""
+
+    LETTER = auto()
+    TELEPHONE = auto()
+    DESK = auto()
+    NOT_REACHED = auto()
+
+
+AS_THEY_CAME = {
+    How.LETTER: "by letter",
+    How.TELEPHONE: "by telephone",
+    How.DESK: "when they come or call",
+}
+
+
+class TellPatron(Command):
+    """They know now; or they could not be reached, and why not."""
+
+    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
+    how: How
+    reason: Sealed | None = None
+
+
+class PatronTold(Fact):
+    how: How
+    by: PersonId
+    reason: Sealed | None = None
+
+
+def why_they_were_not_reached_is_said(told: TellPatron, clauses: tuple[str, ...]) -> None:
+    if (told.how is How.NOT_REACHED) is not (told.reason is not None):
+        because = "they were told" if told.reason else "it is not said why they could not be reached"
+        raise Refused(clauses, because, "a reason where nobody was reached, and there alone")

@@ -29,8 +29,9 @@ from domain.account_creation_rules import coordinators_among, enough_administrat
 from domain.directory import FriendsRoleDeclared, OfPerson
 from domain.facts import Fact, Refused
 from domain.in_force import SeatChanged, SeatFilled
-from domain.library import Library, Register
+from domain.library import Library
 from domain.policy_adoption import PolicyAdopted
+from domain.register import Register
 from projections.folding import learn, library_as_of
 from projections.projection import Logged, Projection
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, LiteralString, cast
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
-from domain.consent import PROCESS, ConsentCase
+from domain.consent import PROCESS, ConsentCase, Stage
 from projections.folding import Cases, Folded
 from projections.projection import Logged, Projection
 
@@ -50,7 +50,12 @@ def row(case: str, folded: Folded) -> tuple[Any, ...]:
     said = state.consent
     return (
         case, (state.form or said.form).value, said.place, said.patron, said.guardian, said.obtained.value,
-        state.shown and state.shown.value, state.stage.value, said.given_at, state.since, state.until,
+        state.shown and state.shown.value, standing_of(state), said.given_at, state.since, state.until,
         state.of_age_at, list(said.contents), list(said.targets), said.program and said.program.name,
         list(state.opted_out), state.revocation, folded.opened_at, folded.last.at, folded.log_position,
     )  # fmt: skip
+
+
+def standing_of(state: ConsentCase) -> str:
+    """One that is rejected is so at once, though whoever gave it is still to be told."""
+    return (Stage.REJECTED if state.stage is Stage.TELLING else state.stage).value

@@ -15,8 +15,8 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 
 from domain.facts import Envelope, State
-from domain.library import Register
 from domain.pages import CASE_PROCESSES, PAGES
+from domain.register import Register
 from domain.waiting import Wait
 from projections.projection import Logged
 

@@ -16,7 +16,7 @@ from psycopg import Cursor
 from psycopg.rows import DictRow
 
 from domain.facts import Fact, Sealed
-from domain.library import Register
+from domain.register import Register
 from domain.telling import LetterToPatron, Telling
 from domain.waiting import Asked, BecameOverdue, Due, Escalated, Reminded, TaskRerouted, Wait, WaitingFact
 from projections.folding import Cases, Folded, learn, library_as_of, waits_of

@@ -139,6 +139,8 @@ SENTENCES = {
     "revocation.UseGone": "The use {use} had been ended elsewhere",
     "revocation.UsesRemoved": "Every use is gone ({removed} removed), and the patron is written to",
     "revocation.LetterWritten": "{by} wrote the letter by post",
+    "consent.RejectionWritten": "Whoever gave the consent is written to",
+    "consent.PersonTold": "{by} recorded how whoever gave the consent was told: {how}",
     "revocation.PersonTold": "{by} recorded how whoever asked was told: {how}",
     "revocation.RevocationCompleted": "The revocation is carried out",
     "revocation.RevocationDeclined": "The request could not be carried out: {why}",

@@ -40,8 +40,9 @@ from domain.facts import (
     content_hash,
 )
 from domain.hr_register import HrRegister
-from domain.library import Library, Register
+from domain.library import Library
 from domain.pages import CASE_PROCESSES, PAGES
+from domain.register import Register
 from services.clock import Clock
 from services.credentials import Proven, Unproven, Verifier
 from services.recorder import Known, LedgerRecorder, NotRecorded, Recording, Row

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from domain.facts import Malformed, Recorded, Value
 from domain.in_force import account_id, account_scope, forgotten_scope
-from domain.library import Library, Register
+from domain.library import Library
 from domain.may_use import may_use
 from domain.patron_basis import (
     PRINT,
@@ -24,6 +24,7 @@ from domain.patron_basis import (
     consent_scope,
     content_scope,
 )
+from domain.register import Register
 from services.explaining import touching
 from services.recorder import LedgerRecorder
 

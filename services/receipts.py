@@ -31,6 +31,7 @@ HOW_IT_STANDS = {
     Stage.RENEWAL_DUE: "not in force: the person has come of age and is asked themselves",
     Stage.REVOKED: "ended by you",
     Stage.EXPIRED: "over; nothing new is published under it",
+    Stage.TELLING: "not taken up by the library; nothing is published under it",
     Stage.REJECTED: "not taken up by the library; nothing is published under it",
 }
 

@@ -37,6 +37,8 @@ class Consent(Case):
                     await self.ask("let the consent run its term")
                 case Stage.REVOCATION_ASKED | Stage.REVOKING:
                     await self.ask("await what its revocation comes to")
+                case Stage.TELLING:
+                    await self.ask("tell whoever gave it that it is rejected")
                 case Stage.RENEWAL_DUE:
                     await self.ask("renew the consent with whoever has come of age")
                 case unforeseen:

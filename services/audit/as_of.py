@@ -20,10 +20,11 @@ from domain.account_creation_messages import OfAccount
 from domain.directory import OfPerson, Person
 from domain.facts import Malformed, Recorded, State
 from domain.in_force import OfRights, SeatChanged
-from domain.library import Library, Register
+from domain.library import Library
 from domain.pages import PAGES
 from domain.policy_adoption import PolicyAdopted
 from domain.posting_rights import PROCESS as RIGHTS
+from domain.register import Register
 from projections.account_register import Account, follow, health_at, reseat
 from projections.cases import COLUMNS as CASE_COLUMNS
 from projections.cases import row as case_row

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from domain.facts import Recorded, State
-from domain.library import Register
 from domain.pages import PAGES
+from domain.register import Register
 from services.ledger import stem_of
 
 CASES_IN_MEMORY = 20_000

@@ -24,8 +24,9 @@ from domain.facts import (
     Recorded,
     State,
 )
-from domain.library import Library, Register
+from domain.library import Library
 from domain.pages import PAGES
+from domain.register import Register
 from services.audit.knowledge import Libraries, Streams
 from services.audit.known_differences import KnownDifference
 from services.audit.reading import every_event, shared_up_to, stream_up_to

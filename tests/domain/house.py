@@ -36,11 +36,12 @@ from domain.facts import (
     State,
 )
 from domain.founding import FoundSystem
-from domain.library import Library, Register
+from domain.library import Library
 from domain.opening_hours import AdoptCalendar
 from domain.pages import PAGES
 from domain.policy import parse_policy, policy_hash
 from domain.policy_adoption import AdoptPolicy
+from domain.register import Register
 from domain.waiting import LetTimePass, Reconsider
 from services.hr.csv_feed import read_feed
 

@@ -16,6 +16,7 @@ from domain.consent_messages import (
     Shown,
     When,
 )
+from domain.consent_messages import ConfirmTold as GiverTold
 from domain.facts import Fact
 from domain.opening_hours import CloseBranch
 from domain.patron_basis import Form, Program
@@ -37,13 +38,13 @@ from domain.revocation_messages import (
     ConfirmRemoval,
     ConfirmTold,
     DeclineRevocation,
-    How,
     NoteUse,
     Received,
     RecordImpossible,
     WhyImpossible,
     WhyNot,
 )
+from domain.telling import How
 from domain.uses import EndUse, RecordUse
 from tests.domain.house import CLERK, DIRECTOR, MANAGER, YOUTH, House, sealed
 from tests.domain.patrons import A_FILE, PRINT, TAKEN, as_patron, consent, patron, picture, record, revocation
@@ -70,6 +71,9 @@ def confirmed(house: House, nth: int, command: RecordConsent) -> str:
 def consents_are_given_and_end(house: House) -> None:
     house.does(record(obtained="web_form", email=sealed("mail")), as_patron(1), consent(1))
     house.does(RejectConsent(reason=sealed("why")), MANAGER, consent(1))
+    house.does(record(obtained="web_form"), as_patron(1), consent(7))
+    house.does(RejectConsent(reason=sealed("why")), MANAGER, consent(7))
+    house.does(GiverTold(how=How.NOT_REACHED, reason=sealed("why")), MANAGER, consent(7))
     program = Program(name="story-time", starts=house.now, ends=house.now + timedelta(hours=1))
     notice = RecordConsent(form=Form.EVENT_NOTICE, place="durant", obtained=Obtained.NOTICE, program=program)
     house.does(notice, MANAGER, consent(2))

@@ -7,11 +7,23 @@ from typing import Any
 import pytest
 
 from domain.consent import Stage
-from domain.consent_messages import ConfirmConsent, OptOut, RejectConsent, RenewConsent, Shown, When
+from domain.consent_messages import (
+    ConfirmConsent,
+    ConfirmTold,
+    ConsentRejected,
+    OptOut,
+    PersonTold,
+    RejectConsent,
+    RejectionWritten,
+    RenewConsent,
+    Shown,
+    When,
+)
 from domain.facts import Actor, ActorKind, NoAuthority, Refused
 from domain.in_force import PatronForgotten
 from domain.patron_basis import Program
-from domain.waiting import LetTimePass
+from domain.telling import How
+from domain.waiting import Asked, LetTimePass
 from tests.domain.patrons import (
     A_FILE,
     CLERK,
@@ -330,7 +342,7 @@ def test_opting_out_is_for_the_day(world: Patrons) -> None:
 
 
 def test_nothing_follows_an_end(world: Patrons) -> None:
-    world.records()
+    world.records(email=sealed())
     world.says(MANAGER, RejectConsent(reason=sealed()), consent())
     with refused("PR-13", "the consent is rejected"):
         world.confirms()
@@ -386,3 +398,64 @@ def test_one_that_waits_for_a_renewal_does_not_sleep(world: Patrons) -> None:
     assert world.state(consent(1)).asleep()
     world.time_passes(consent(1), days=430)
     assert (world.state(consent(1)).stage, world.state(consent(1)).asleep()) == (Stage.RENEWAL_DUE, False)
+
+
+# ---- whoever gave one that is rejected
+
+
+def rejected_without_mail(world: Patrons, **more: Any) -> Asked:
+    world.records(1, **more)
+    rejected, asked = world.says(MANAGER, RejectConsent(reason=sealed()), consent())
+    assert isinstance(rejected, ConsentRejected)
+    assert isinstance(asked, Asked)
+    return asked
+
+
+def test_whoever_gave_one_that_is_rejected_is_written_to(world: Patrons) -> None:
+    world.records(1, email=sealed("an address"))
+    sealed_in = world.state(consent()).consent.sealed_in
+    _, letter = world.says(MANAGER, RejectConsent(reason=sealed()), consent())
+    assert isinstance(letter, RejectionWritten)
+    assert (letter.patron, letter.email, letter.sealed_in) == (patron(1), sealed("an address"), sealed_in)
+    assert sealed_in
+    assert letter.cites() == ("PR-13", "PR-15")
+    assert (world.state(consent()).stage, world.state(consent()).waiting) == (Stage.REJECTED, None)
+
+
+def test_the_guardian_is_written_to_for_the_minor(world: Patrons) -> None:
+    world.records(1, "guardian", email=sealed("an address"))
+    _, letter = world.says(MANAGER, RejectConsent(reason=sealed()), consent())
+    assert letter.model_dump()["patron"] == patron(101)
+
+
+@pytest.mark.parametrize(("more", "way"), [({"telephone": sealed()}, "by telephone"), ({}, "when they come or call")])
+def test_without_an_address_whoever_rejects_it_is_asked_to_tell_them(
+    world: Patrons, more: dict[str, Any], way: str
+) -> None:
+    asked = rejected_without_mail(world, **more)
+    assert (asked.persons, asked.place, asked.rests_on) == ((MANAGER,), "durant", ("PR-13", "PR-15"))
+    assert way in asked.to
+    assert (world.state(consent()).stage, world.state(consent()).closed()) == (Stage.TELLING, False)
+    assert names(world.time_passes(consent(), days=400)) == ["Reminded", "Reminded", "Escalated", "BecameOverdue"]
+    (told,) = world.says(COORDINATOR, ConfirmTold(how=How.TELEPHONE), consent())
+    assert told == PersonTold(consent=consent(), how=How.TELEPHONE, by=COORDINATOR)
+    assert (world.state(consent()).stage, world.state(consent()).waiting) == (Stage.REJECTED, None)
+
+
+def test_who_tells_them_is_at_work_and_what_was_not_reached_has_a_reason(world: Patrons) -> None:
+    rejected_without_mail(world)
+    with pytest.raises(NoAuthority):
+        world.says(ELSEWHERE, ConfirmTold(how=How.DESK), consent())
+    with refused("PR-13, PR-15", "it is not said why"):
+        world.says(MANAGER, ConfirmTold(how=How.NOT_REACHED), consent())
+    world.hr_says(MANAGER, active=False)
+    (rerouted,) = world.looks_again(consent())
+    assert MANAGER not in rerouted.model_dump()["persons"]
+
+
+def test_a_rejected_notice_and_a_renewal_that_is_not_given_are_told_to_nobody(world: Patrons) -> None:
+    world.announces(1, Program(name="story-time", starts=world.at, ends=world.at + timedelta(hours=1)))
+    assert names(world.says(MANAGER, RejectConsent(reason=sealed()), consent(1))) == ["ConsentRejected"]
+    world.has_consent(2, "guardian")
+    world.time_passes(consent(2), days=430)
+    assert names(world.says(MANAGER, RejectConsent(reason=sealed()), consent(2))) == ["ConsentRejected"]

@@ -12,8 +12,8 @@ import pytest
 from domain.account_creation import AccountCase, Stage
 from domain.attempts import SUFFIX
 from domain.facts import KINDS, Command, Envelope, Fact, Message, Recorded
-from domain.library import Register
 from domain.pages import PAGES
+from domain.register import Register
 from tests.domain.store_kinds import (
     STORED,
     a_life,

@@ -6,8 +6,8 @@ from copy import deepcopy
 from typing import Any, cast
 
 from domain.facts import Recorded
-from domain.library import Register
 from domain.pages import CASE_PROCESSES, PAGES
+from domain.register import Register
 from tests.domain.house import House, founded
 from tests.domain.patron_life import patrons_come_and_go
 from tests.domain.staff_life import hr_feeds, people_go, rights_come_and_go

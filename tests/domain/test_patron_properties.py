@@ -16,10 +16,11 @@ from domain.consent_messages import ConsentActive, ConsentRenewed
 from domain.erasure_messages import DestructionBegun, ErasureAgreed, ErasureAsked, PatronErased
 from domain.facts import Recorded, State
 from domain.legal_hold import HoldPlaced, HoldReleased
-from domain.library import Library, Register
+from domain.library import Library
 from domain.may_use import may_use
 from domain.pages import PAGES
 from domain.patron_basis import BasisGiven, BasisTaken, ConsentFellDue, ConsentOver, UseBegun
+from domain.register import Register
 from domain.revocation_messages import RevocationAccepted
 from services.seal import ERASED
 from tests.domain.chance import Chance, lived, orders

@@ -21,7 +21,6 @@ from domain.revocation_messages import (
     ConfirmRemoval,
     ConfirmTold,
     DeclineRevocation,
-    How,
     NoteUse,
     PersonTold,
     Received,
@@ -32,6 +31,7 @@ from domain.revocation_messages import (
     WhyImpossible,
     WhyNot,
 )
+from domain.telling import How
 from domain.uses import EndUse, RecordUse
 from domain.waiting import Asked, Due
 from tests.domain.patrons import (

@@ -24,11 +24,12 @@ from domain.facts import (
     State,
 )
 from domain.in_force import AccountPutInService, AccountTakenOutOfService
-from domain.library import Library, Register
+from domain.library import Library
 from domain.opening_hours import AdoptCalendar
 from domain.pages import PAGES
 from domain.policy import Policy, parse_policy, policy_hash
 from domain.policy_adoption import PolicyAdopted
+from domain.register import Register
 from domain.waiting import LetTimePass, Reconsider
 from tests.system import POLICY, STAFF
 

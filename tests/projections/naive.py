@@ -18,13 +18,16 @@ CASES = (
 )  # fmt: skip
 ENDS_ITS_CASE = (
     "account_creation.AccountRefused", "account_creation.RequestWithdrawn", "account_creation.RequestExpired",
-    "consent.ConsentRevoked", "consent.ConsentExpired", "consent.ConsentRejected",
+    "consent.ConsentRevoked", "consent.ConsentExpired", "consent.PersonTold",
     "photo_permission.PictureSetAside", "photo_permission.PictureNeverCame",
     "posting_rights.RightsRevoked", "posting_rights.RightsLapsed", "posting_rights.RightsExpired",
     "posting_rights.RightsSuperseded", "posting_rights.RightsRefused", "posting_rights.RequestWithdrawn",
     "posting_rights.RequestExpired", "revocation.RevocationCompleted", "revocation.PersonTold",
     "erasure.ErasureRefused", "erasure.ErasureWithdrawn", "erasure.ErasureExpired", "erasure.PatronErased",
 )  # fmt: skip
+
+# over with it, unless somebody is still to be told
+TURNED_DOWN = ("consent.ConsentRejected", "revocation.RevocationDeclined")
 
 
 def naive_fold_of(*kinds: type[Projection]) -> Callable[[Test], Test]:
@@ -64,8 +67,8 @@ def standing_of(events: list[Event]) -> dict[tuple[str, str, int], int | None]:
                 found[STREAM, stream, position] = None
             if name(each) == "AccountOpened":
                 account_of[STREAM, stream, min(key[2] for key in found if key[1] == stream)] = fact["account"]
-            declined = each["kind"] == "revocation.RevocationDeclined" and not fact["to_be_told"]
-            if declined or each["kind"] in ENDS_ITS_CASE or ends_a_staff_change(each, remedies, reported):
+            turned_down = each["kind"] in TURNED_DOWN and not fact["to_be_told"]
+            if turned_down or each["kind"] in ENDS_ITS_CASE or ends_a_staff_change(each, remedies, reported):
                 ends(position, (STREAM, stream))
         if not each["touches"]:
             continue

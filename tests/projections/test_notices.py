@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.library import Register
+from domain.register import Register
 from projections.notices import Notices, written, zone_of
 from services.projector import rebuild
 from tests.projections.history import REQUESTER, Life, a_life, rows

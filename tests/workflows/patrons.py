@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from domain.consent_messages import ConfirmConsent, RejectConsent, RenewConsent, Shown
+from domain.consent_messages import ConfirmTold as GiverTold
 from domain.facts import Command, Sealed, patron_key
 from domain.photo_permission_messages import AddPicture, GiveBasis, Person, SetPictureAside, TakePictureIn
 from domain.revocation_messages import (
@@ -19,12 +20,12 @@ from domain.revocation_messages import (
     ConfirmRemoval,
     ConfirmTold,
     DeclineRevocation,
-    How,
     Received,
     RecordImpossible,
     WhyImpossible,
     WhyNot,
 )
+from domain.telling import How
 from domain.uses import RecordUse
 from domain.waiting import Reconsider
 from services.ledger import SYSTEM
@@ -99,8 +100,12 @@ async def reconsidered(running: Running, case: Requested) -> list[str]:
 async def a_patrons_life(running: Running) -> dict[str, Requested]:
     """Cases that came to their end as time passes, each under a name that begins with its last stage."""
     patron = OnePatron(running)
-    rejected = await patron.consents()
+    rejected = await patron.consents(email=patron.sealed())
     await rejected.done(RejectConsent(reason=patron.sealed()), MANAGER)
+    giver_told = await patron.consents()
+    await giver_told.done(RejectConsent(reason=patron.sealed()), MANAGER)
+    await giver_told.until("telling")
+    await giver_told.done(GiverTold(how=How.DESK), MANAGER)
     consent = await patron.has_consent()
     picture = await patron.is_pictured(consent.case)
     post, flyer = await patron.is_shown(picture.case), await patron.is_shown(picture.case, "print:poster")
@@ -121,9 +126,9 @@ async def a_patrons_life(running: Running) -> dict[str, Requested]:
     await reconsidered(running, consent)
     await picture.done(SetPictureAside(reason=patron.sealed()), PHOTOGRAPHER)
     return {
-        "rejected_consent": rejected, "declined_revocation": declined, "declined_and_told": told,
-        "completed_revocation": revocation,
-        "revoked_consent": consent, "set_aside_picture": picture,
+        "rejected_consent": rejected, "rejected_and_told": giver_told, "declined_revocation": declined,
+        "declined_and_told": told, "completed_revocation": revocation, "revoked_consent": consent,
+        "set_aside_picture": picture,
     }  # fmt: skip
 
 
@@ -140,6 +145,6 @@ async def a_minors_consent(running: Running) -> dict[str, Requested]:
 
 
 NAMES = (
-    "rejected_consent", "declined_revocation", "declined_and_told", "completed_revocation", "revoked_consent",
-    "set_aside_picture", "expired_renewed_consent",
+    "rejected_consent", "rejected_and_told", "declined_revocation", "declined_and_told", "completed_revocation",
+    "revoked_consent", "set_aside_picture", "expired_renewed_consent",
 )  # fmt: skip

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from domain.consent_messages import ConfirmTold as GiverTold
 from domain.consent_messages import RejectConsent
 from domain.photo_permission_messages import SetPictureAside
-from domain.revocation_messages import AcceptRevocation, ConfirmRemoval, ConfirmTold, DeclineRevocation, How, WhyNot
+from domain.revocation_messages import AcceptRevocation, ConfirmRemoval, ConfirmTold, DeclineRevocation, WhyNot
+from domain.telling import How
 from domain.uses import RecordUse
 from tests.domain.patrons import CLERK, COORDINATOR, MANAGER
 from tests.workflows.patrons import PHOTOGRAPHER, PRINT, OnePatron, reconsidered
@@ -42,6 +44,8 @@ async def test_a_rejected_consent_and_a_declined_revocation_end_their_cases(runn
     patron = OnePatron(running)
     rejected = await patron.consents()
     await rejected.done(RejectConsent(reason=patron.sealed()), MANAGER)
+    await rejected.until("telling")
+    await rejected.done(GiverTold(how=How.DESK), MANAGER)
     assert (await rejected.ended())["stage"] == "rejected"
     consent = await patron.has_consent()
     declined = await patron.asks(consent.case)
