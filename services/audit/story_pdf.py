@@ -58,9 +58,9 @@ class Letters:
         """Which letters were replaced, by number and name; empty where none was."""
         if not self._not_there:
             return ""
-        named = [f"U+{ord(each):04X} {unicodedata.name(each, 'without a name')}" for each in self._not_there]
+        named = [f"U+{ord(each):04X} {unicodedata.name(each, 'without a name').lower()}" for each in self._not_there]
         more = len(named) - NAMED_MOST
-        told = ", ".join(named[:NAMED_MOST]).lower().replace("u+", "U+")
+        told = ", ".join(named[:NAMED_MOST])
         ending = f" and {more} more" if more > 0 else ""
         return f"Letters that cannot be printed here stand as {NOT_THERE}: {told}{ending}. They are right in the HTML."
 

@@ -24,6 +24,7 @@ from services.ledger import stem_of
 from services.projector import drop, rebuild
 from tests.projections.history import REQUESTER, Life, a_life, rows, with_a_restart_after_each
 from tests.services.auditing import live
+from tests.services.patron_life import patrons_in
 from tests.services.rights import granted
 from tests.system import Database
 
@@ -35,6 +36,7 @@ SKIPPED = {"cases": {"state", "position"}, "accounts": set[str](), "rights": set
 def life(database: Database) -> Iterator[Life]:
     with a_life(database) as life:
         live(life, steps=150, seed=8)
+        patrons_in(life, "account:facebook:alwaysthere")
         with_a_restart_after_each(database.url("projector"), Standing, "", repeat(50))
         yield life
 

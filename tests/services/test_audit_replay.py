@@ -161,6 +161,34 @@ async def test_a_step_that_was_taken_out_of_the_log_is_named(audited: Audited) -
     assert f"steps of {case}: {lost}" in told
 
 
+async def test_a_step_that_stands_in_the_log_twice_is_named(audited: Audited) -> None:
+    """The same event again, as a later one of the same case."""
+    case = audited.cases["open"].case
+    last = (await audited.cases["open"].envelopes())[-1]
+    columns = """topic, recorded_at, at, occurred_at, actor, on_behalf_of, role, place, channel, cause, policy, shared,
+        event_id, command_id, correlation, clauses, read_up_to"""
+    again = f"""insert into ledger.events ({columns}, originator_id, originator_version, notification_id, state)
+        select {columns}, originator_id, originator_version + 1, (select max(notification_id) + 1 from ledger.events),
+        convert_to(replace(convert_from(state, 'UTF8'), '"position":' || originator_version || ',',
+        '"position":' || originator_version + 1 || ','), 'UTF8')
+        from ledger.events where originator_id = %s and originator_version = %s"""
+    gone = "delete from ledger.events where originator_id = %s and originator_version > %s"
+    changed_by_hand(audited.database, again, (case, last.position))
+    try:
+        told = [*disagreements(await audited.asked())]
+    finally:
+        changed_by_hand(audited.database, gone, (case, last.position))
+    assert f"steps of {case}: its history tells of the event {last.event_id}, which is in the log 2 times" in told
+
+
+def changed_by_hand(database: Database, statement: str, given: tuple[Any, ...]) -> None:
+    with psycopg.connect(database.superuser) as conn:
+        conn.execute("alter table ledger.events disable trigger all")
+        conn.execute(statement.encode(), given)
+        conn.execute("alter table ledger.events enable always trigger append_only_rows")
+        conn.execute("alter table ledger.events enable always trigger append_only_table")
+
+
 async def test_an_event_in_the_name_of_a_run_that_there_never_was_is_named(audited: Audited) -> None:
     case, made_up = audited.cases["refused"].case, "00000000-0000-0000-0000-000000000000"
     position = position_of(audited.database, "founding.SystemFounded")

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sqlite3
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -164,6 +165,25 @@ def test_the_log_as_ocel_holds_together_and_says_every_event(taken: Taken, tmp_p
         ("of", opened["case_id"]), ("concerns", opened["account"]), ("done by", f"person:{opened['actor']}"),
         ("under", f"policy_version:{opened['policy']}"), ("concerns", f"branch:{opened['branch']}"),
     } <= related  # fmt: skip
+
+
+def test_five_times_as_many_events_take_no_more_memory(taken: Taken, tmp_path: Path) -> None:
+    """Neither to write them nor to check what was written."""
+    some = taken.events(case=taken.case)
+
+    def most(count: int) -> int:
+        told = (some[nth % len(some)] | {"event_id": f"e{nth}", "case_id": f"account_creation-{nth}"}
+                for nth in range(count))  # fmt: skip
+        file = tmp_path / f"{count}.json"
+        tracemalloc.start()
+        # by way of SQLite, so that this is both
+        ocel.as_json(told, file)
+        assert dangling(file) == []
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert most(1_000) < 1.5 * most(200)
 
 
 PLANTED = {

@@ -16,11 +16,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from domain.account_creation_messages import CompleteTask
 from domain.facts import Malformed
+from domain.run_history import KeepRunHistory, stream_of
 from services.audit import package_verifier
 from services.audit.keys import SigningKey
 from services.audit.package import Asked, NotAsSigned, write_package
@@ -34,8 +36,11 @@ from services.audit.package_verifier import (
     event_file,
 )
 from services.audit.published import put
+from services.audit.run_histories import MEDIA_TYPE
 from services.audit.witness import Inconsistent, Unreadable, Witness, reader_at
 from services.embedded_postgresql import EmbeddedPostgreSQL
+from services.evidence import EvidenceStore
+from services.ledger import SYSTEM
 from services.projector import Projector
 from services.settings import Settings, secrets_folder
 from services.views import Views
@@ -52,9 +57,9 @@ ONLY = {"cryptography"}
 class Installed:
     """A data folder around a signed log, as `audit export` finds it."""
 
-    def __init__(self, log: SignedLog, case: str, another: str, evidence: tuple[str, str]) -> None:
-        """`evidence`: the name of a file that is kept, and of one that is lost."""
-        self.log, self.case, self.another, self.evidence = log, case, another, evidence
+    def __init__(self, log: SignedLog, case: str, another: str, evidence: tuple[str, str], history: str) -> None:
+        """`evidence`: the name of a file that is kept, and of one that is lost; `history`: of a run's."""
+        self.log, self.case, self.another, self.evidence, self.history = log, case, another, evidence, history
         data = log.folder
         put(secrets_folder(data) / "log.key", f"{log.key.text}\n".encode())
         given = {f"IMPRIMATUR_{role.upper()}_URL": log.database.url(role) for role in ("reader", "notary")}
@@ -90,13 +95,25 @@ def installed(server: EmbeddedPostgreSQL, tmp_path_factory: pytest.TempPathFacto
         log.sign()
         another = life.asks_for("another")
         life.withdraws(another)
+        history = kept_history(office, log.folder, case)
         log.sign()
         with Projector(database.url("projector"), poll=0.05):
             views = Views(database.url("reader"))
             assert views.wait_for(log.length(), 30)
             views.close()
         office.close()
-        yield Installed(log, case, another, (one.sha256, other.sha256))
+        yield Installed(log, case, another, (one.sha256, other.sha256), history)
+
+
+def kept_history(office: Office, folder: Path, case: str) -> str:
+    """Of a run of this case that has ended; the name of its file."""
+    store = EvidenceStore(folder / "evidence", office.ledger.recorder, office.seal)
+    history = store.put(b"as Temporal recorded it", MEDIA_TYPE, case)
+    keep = KeepRunHistory(
+        of_case=case, run=str(uuid4()), type="AccountCreation", ended="completed", steps=9, history=history
+    )
+    assert office.ledger.submit_own(keep, stream_of(case), SYSTEM, str(uuid4())).facts
+    return history.sha256
 
 
 @pytest.fixture(scope="module")
@@ -358,7 +375,7 @@ def test_a_witness_cosigns_once_and_only_what_follows(installed: Installed, tmp_
     assert not witness.look().cosigned
     cosigned = (memory / "checkpoint").read_bytes()
     (published / "checkpoint").write_bytes(installed.log.kept[0])
-    with pytest.raises(Inconsistent, match="of 45 events is published, and one of 63"):
+    with pytest.raises(Inconsistent, match="of 45 events is published, and one of 64"):
         witness.look()
     newest = Checkpoint.opened(installed.log.kept[-1], installed.key)
     (published / "checkpoint").write_bytes(installed.log.key.sign(newest._replace(root=bytes(32)).text))
@@ -488,4 +505,13 @@ def test_evidence_is_taken_along_or_said_to_be_absent(installed: Installed, tmp_
     kept, lost = installed.evidence
     assert hashlib.sha256((package / "evidence" / kept).read_bytes()).hexdigest() == kept
     assert (package / "evidence" / f"{lost}.absent").exists()
-    assert len(list((package / "evidence").iterdir())) == 2
+    assert {each.name for each in (package / "evidence").iterdir()} == {kept, f"{lost}.absent", installed.history}
+
+
+def test_the_histories_of_a_cases_workflows_are_taken_along_sealed(installed: Installed, tmp_path: Path) -> None:
+    package = installed.package(tmp_path / "package", case=installed.case)
+    history = (package / "evidence" / installed.history).read_bytes()
+    assert hashlib.sha256(history).hexdigest() == installed.history
+    assert b"Temporal" not in history
+    assert f'"run_history-{installed.case}":1' in (package / "completeness").read_text()
+    assert installed.checked(package).findings == []

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from domain.policy_adoption import AdoptPolicy
 from services.audit.knowledge import Libraries, folded
 from services.audit.known_differences import KnownDifference, known_differences
 from services.audit.reading import every_event, newest, reading, shared_up_to
 from services.audit.rejudge import rejudged
-from tests.projections.history import Life, a_life
+from tests.projections.history import REQUESTER, Life, a_life
 from tests.services.auditing import changed, live, position_of
-from tests.system import ROOT, Database
+from tests.system import POLICY, ROOT, Database, a_case, a_request
 
 APPROVED, REQUESTED = "account_creation.AccountApproved", "account_creation.AccountRequested"
 
@@ -60,9 +62,7 @@ def test_an_authority_that_nobody_had_is_named(life: Life, database: Database) -
     position = position_of(database, APPROVED)
     with changed(database, position, lambda said: said.update(role="board_delegate")):
         (found,) = judged(database)["disagree"]
-    assert found["differences"] == [
-        "the authority was board_delegate at hq and would be executive_director at hq"
-    ]
+    assert found["differences"] == ["the authority was board_delegate at hq and would be executive_director at hq"]
 
 
 def test_a_refusal_for_another_reason_is_named(life: Life, database: Database) -> None:
@@ -114,3 +114,28 @@ def test_the_library_at_any_position_is_what_folding_from_event_one_gives(life: 
                 found, anew = libraries.as_of(position), folded(shared_up_to(conn, position))
                 assert (found.position, found.people, found.claims) == (position, anew.people, anew.claims)
                 assert found.in_force.rights == anew.in_force.rights
+
+
+def test_what_was_decided_under_an_older_version_stays_right_once_a_stricter_one_is_adopted(
+    life: Life, database: Database
+) -> None:
+    """PR-7's two administrators become three: for cases that begin from then on."""
+    life.hr_says("p-mac", active=True)
+    begun_before = life.asks_for("begunbefore")
+    text = POLICY.read_text(encoding="utf-8").replace('version = "2026-1"', 'version = "2026-2"', 1)
+    tomorrow = (life.clock.now() + timedelta(days=1)).date()
+    text = text.replace("effective = 2026-01-01", f"effective = {tomorrow}", 1)
+    stricter = text.replace(
+        "[settings.minimum_administrators]\nvalue = 2", "[settings.minimum_administrators]\nvalue = 3"
+    )
+    assert life.says("p-ed", AdoptPolicy(text=stricter), "policy_adoption").facts
+    life.clock.passes(days=2)
+    assert life.approves(begun_before).facts
+    refused = life.says(REQUESTER, a_request("begunafter"), a_case()).refusal
+    assert refused is not None
+    assert refused.clauses == ("PR-7",)
+    told = judged(database)
+    assert told["disagree"] == []
+    with reading(database.url("reader")) as conn:
+        versions = [each.envelope.policy for each in every_event(conn, newest(conn))]
+    assert {"2026-1", "2026-2"} <= {*versions}
