@@ -140,6 +140,10 @@ class ConsentCase(State):
     def closed(self) -> bool:
         return self.stage in OVER
 
+    def asleep(self) -> bool:
+        """Nobody is waited for: what changes it is recorded, or is one of its own moments."""
+        return self.waiting is None
+
     def proven(self, when: When) -> bool:
         return any(each.when is when for each in self.proofs)
 

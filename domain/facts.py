@@ -139,6 +139,13 @@ class Fact(Message):
     library's scopes it changes."""
 
     clauses: ClassVar[tuple[str, ...]] = ()
+    # fields that the command, in which their texts were sealed, calls otherwise
+    sealed_as: ClassVar[dict[str, str]] = {}
+
+    def sealed_at(self, field: str, command: str) -> tuple[str, str]:
+        """The command, and its field, as which the texts of this field were sealed: they open as nothing else.
+        `command` is the one that this fact follows from."""
+        return command, self.sealed_as.get(field, field)
 
     def cites(self) -> tuple[str, ...]:
         return type(self).clauses

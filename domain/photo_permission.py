@@ -130,6 +130,7 @@ def decide(act: Act, case: PhotoCase, library: Library) -> Decision:
         case IdentifyPerson(person=person), Stage.BLOCKED | Stage.PARTLY | Stage.CLEARED:
             authority = only_staff_who_handle_it(act, "picture", case.held.place, PR_14, library)
             each_person_once((*case.persons, person))
+            nobody_who_was_forgotten((person,), library)
             seen = PersonIdentified(picture=case.case, person=plain(person), who=person.who)
             return Decision((seen, *judged_anew(evolve(case, seen), library)), authority)
 
@@ -187,6 +188,7 @@ def what_is_taken_in_can_be(take: TakePictureIn, library: Library) -> None:
         lambda: taken_by_one_of_the_staff(take, library),
         lambda: taken_already(take, library),
         lambda: each_person_once(take.persons),
+        lambda: nobody_who_was_forgotten(take.persons, library),
     )
 
 
@@ -208,6 +210,14 @@ def each_person_once(persons: tuple[Identifiable, ...]) -> None:
     if len(patrons) > MOST_PERSONS:
         because = f"{len(patrons)} people in one picture are more than it can be sealed for"
         raise Refused(PR_12, because, f"pictures of {MOST_PERSONS} people at most, or the others hidden")
+
+
+def nobody_who_was_forgotten(persons: tuple[Identifiable, ...], library: Library) -> None:
+    """Their key is gone, so the picture could not be kept under it."""
+    for person in persons:
+        if library.is_forgotten(person.patron):
+            because = f"patron {person.patron} was forgotten"
+            raise Refused(PR_12, because, "leave the number out: a door gives a new one")
 
 
 def no_larger_than_can_be_looked_at(taken: Taken, library: Library) -> None:

@@ -101,6 +101,7 @@ class SetPictureAside(Command, kind="photo_permission.SetPictureAside"):
 class PictureTakenIn(PictureHeld, kind="photo_permission.PictureTakenIn"):
     """Who is named here is named in the picture's own words in `named`."""
 
+    sealed_as: ClassVar[dict[str, str]] = {"named": "persons"}
     taken_by: PersonId
     program: Slug | None
     named: tuple[Person, ...]
@@ -114,6 +115,7 @@ class PictureAdded(OfContent, kind="photo_permission.PictureAdded"):
 
 
 class PersonIdentified(PersonSeen, kind="photo_permission.PersonIdentified"):
+    sealed_as: ClassVar[dict[str, str]] = {"who": "person.who"}
     who: Sealed
 
 

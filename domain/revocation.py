@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum, auto
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import AwareDatetime
 
-from domain.clauses import PR_12, PR_13, PU_3, PU_6
+from domain.clauses import PR_12, PR_13, PR_15, PU_3, PU_6
 from domain.facts import (
     Act,
     ActorKind,
@@ -25,6 +25,7 @@ from domain.facts import (
     NoAuthority,
     Page,
     Refused,
+    Sealed,
     State,
     every_one_of,
 )
@@ -36,10 +37,14 @@ from domain.revocation_messages import (
     CheckIdentity,
     ConfirmLetter,
     ConfirmRemoval,
+    ConfirmTold,
     DeclineRevocation,
+    How,
     IdentityChecked,
     LetterWritten,
     NoteUse,
+    PersonTold,
+    Received,
     RecordImpossible,
     RemovalAsked,
     RemovalConfirmed,
@@ -101,6 +106,7 @@ class Stage(StrEnum):
     REMOVING = auto()
     LETTER = auto()
     COMPLETED = auto()
+    TELLING = auto()
     DECLINED = auto()
 
 
@@ -116,6 +122,7 @@ class RevocationCase(State):
     consents: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
     accepted: bool = False
+    declined_by: str = ""
     removals: tuple[Removal, ...] = ()
     waiting: Wait | None = None
     requester: str = ""
@@ -185,7 +192,7 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
             declined = decline.becomes(
                 RevocationDeclined, **what_it_is_about(case), **letter_of(case), by=act.person
             )
-            return Decision((declined,), authority)
+            return Decision((declined, *telling_unless_mail_does(evolve(case, declined), library)), authority)
 
         case NoteUse() as note, Stage.REMOVING | Stage.LETTER:
             authority = only_staff(act, PR_12, library)
@@ -214,6 +221,11 @@ def decide(act: Act, case: RevocationCase, library: Library) -> Decision:
             authority = only_headquarters(act, library)
             return Decision((LetterWritten(by=act.person), RevocationCompleted()), authority)
 
+        case ConfirmTold() as told, Stage.TELLING:
+            authority = only_who_handles_it(act, case, library)
+            why_they_were_not_reached_is_said(told)
+            return Decision((told.becomes(PersonTold, by=act.person),), authority)
+
         case LetTimePass(), _:
             only_the_system(act, PU_6)
             return Decision(what_time_brings(case, library))
@@ -237,6 +249,7 @@ FOLLOWS: dict[Stage, tuple[type[Command], ...]] = {
     Stage.ACCEPTANCE: (AcceptRevocation, CheckIdentity, DeclineRevocation),
     Stage.REMOVING: (ConfirmRemoval, RecordImpossible, NoteUse),
     Stage.LETTER: (ConfirmLetter, NoteUse),
+    Stage.TELLING: (ConfirmTold,),
 }
 
 
@@ -256,6 +269,16 @@ def only_headquarters(act: Act, library: Library) -> Authority:
     authority = only_staff(act, PR_12, library)
     if not library.at_headquarters(act.person):
         raise NoAuthority(PR_12, "only headquarters answers a revocation", "let someone of headquarters do it")
+    return authority
+
+
+def only_who_handles_it(act: Act, case: RevocationCase, library: Library) -> Authority:
+    """Headquarters, or the branch where it was asked: there they are known, and may come again."""
+    authority = only_staff(act, PR_12, library)
+    place = case.said.place
+    if library.place_of(act.person) != place and not library.at_headquarters(act.person):
+        because = f"only {place} and headquarters tell whoever asked"
+        raise NoAuthority((PR_12, PR_15), because, f"let someone of {place} do it")
     return authority
 
 
@@ -302,6 +325,12 @@ def it_is_about_that(used: str, case: RevocationCase, library: Library) -> None:
         raise Refused(PU_6, f"the revocation is not about {used}", "content that it is about")
 
 
+def why_they_were_not_reached_is_said(told: ConfirmTold) -> None:
+    if (told.how is How.NOT_REACHED) is not (told.reason is not None):
+        because = "they were told" if told.reason else "it is not said why they could not be reached"
+        raise Refused((PU_6, PR_15), because, "a reason where nobody was reached, and there alone")
+
+
 # what follows
 
 
@@ -316,11 +345,24 @@ def named_once(ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ids))
 
 
-def what_it_is_about(case: RevocationCase) -> dict[str, object]:
+class About(TypedDict):
+    patron: str
+    consents: tuple[str, ...]
+    pictures: tuple[str, ...]
+
+
+class LetterTo(TypedDict):
+    email: Sealed | None
+    sealed_in: str
+    case: str
+    asked_at: datetime | None
+
+
+def what_it_is_about(case: RevocationCase) -> About:
     return {"patron": case.patron or case.said.patron, "consents": case.consents, "pictures": case.pictures}
 
 
-def letter_of(case: RevocationCase) -> dict[str, object]:
+def letter_of(case: RevocationCase) -> LetterTo:
     said = case.said
     return {"email": said.email, "sealed_in": said.sealed_in, "case": case.case, "asked_at": case.asked_at}
 
@@ -339,8 +381,12 @@ def what_has_to_go(case: RevocationCase, library: Library) -> tuple[Fact, ...]:
 def ask_headquarters(to: str, library: Library) -> Asked:
     """Without an end: what a patron asks is not forgotten by silence."""
     role, persons = who_answers(library)
+    return a_task(role, persons, to, (PU_6, PR_12), library)
+
+
+def a_task(role: Role, persons: tuple[str, ...], to: str, clauses: tuple[str, ...], library: Library) -> Asked:
     return Asked(
-        rests_on=(PU_6, PR_12), role=role, place=library.headquarters, persons=persons, to=to, since=library.at,
+        rests_on=clauses, role=role, place=library.headquarters, persons=persons, to=to, since=library.at,
         due=without_expiry(due_moments(library.headquarters, library.at, library)),
         escalates_to=Role.EXECUTIVE_DIRECTOR,
     )  # fmt: skip
@@ -359,6 +405,35 @@ def when_all_is_gone(case: RevocationCase, library: Library) -> tuple[Fact, ...]
     return removed, ask_headquarters("write the letter by post that all is removed", library)
 
 
+def telling_unless_mail_does(case: RevocationCase, library: Library) -> tuple[Asked, ...]:
+    """PR-15: whoever asked hears of it directly. Without an address whoever declined tells them, as they came."""
+    if case.said.email is not None:
+        return ()
+    role, persons = who_tells(case, library)
+    to = f"tell whoever asked {AS_THEY_CAME[how_they_came(case.said)]} why it is declined"
+    return (a_task(role, persons, to, (PU_6, PR_15), library),)
+
+
+def how_they_came(said: RevocationAsked) -> How:
+    if said.received is Received.LETTER:
+        return How.LETTER
+    return How.TELEPHONE if said.telephone is not None else How.DESK
+
+
+AS_THEY_CAME = {
+    How.LETTER: "by letter",
+    How.TELEPHONE: "by telephone",
+    How.DESK: "when they come or call",
+}
+
+
+def who_tells(case: RevocationCase, library: Library) -> tuple[Role, tuple[str, ...]]:
+    """Whoever declined it; once they are gone or elsewhere, whoever answers revocations."""
+    if library.at_headquarters(case.declined_by):
+        return Role(library.standing(case.declined_by).role), (case.declined_by,)
+    return who_answers(library)
+
+
 def what_time_brings(case: RevocationCase, library: Library) -> tuple[Fact, ...]:
     settled = what_follows_from_outside(case, library)
     now = reduce(evolve, settled, case)
@@ -374,7 +449,7 @@ def what_follows_from_outside(case: RevocationCase, library: Library) -> tuple[F
         return what_becomes_of_the_removals(case, library)
     if case.waiting is None:
         return ()
-    role, persons = who_answers(library)
+    role, persons = who_tells(case, library) if case.stage is Stage.TELLING else who_answers(library)
     return what_changed_around(case.waiting, role, persons, library)
 
 
@@ -418,6 +493,10 @@ def evolve(case: RevocationCase, fact: Fact) -> RevocationCase:
             return with_wait(case, use, lambda wait: evolve_wait(wait, fact) or wait)
         case RemovalMomentsReissued(use=use) | RemovalRerouted(use=use):
             return with_wait(case, use, lambda wait: evolve_wait(wait, fact) or wait)
+        case PersonTold():
+            return case.but(stage=Stage.DECLINED, waiting=None)
+        case Asked() if case.stage is Stage.DECLINED:
+            return case.but(stage=Stage.TELLING, waiting=evolve_wait(None, fact))
         case Asked():
             asked_at = case.asked_at or fact.since
             return case.but(waiting=evolve_wait(case.waiting, fact), asked_at=asked_at)
@@ -436,8 +515,8 @@ def after_revocation_fact(case: RevocationCase, fact: OfRevocation) -> Revocatio
             return case.but(stage=Stage.REMOVING, accepted=True, waiting=None, **about)
         case UsesRemoved():
             return case.but(stage=Stage.LETTER, waiting=None)
-        case RevocationDeclined():
-            return case.but(stage=Stage.DECLINED, waiting=None)
+        case RevocationDeclined(by=by):
+            return case.but(stage=Stage.DECLINED, waiting=None, declined_by=by)
         case _:
             return case
 

@@ -53,6 +53,15 @@ class WhyNot(StrEnum):
     REVOKED_BEFORE = auto()
 
 
+class How(StrEnum):
+    """How whoever asked was told that it is declined, where no mail reaches them."""
+
+    LETTER = auto()
+    TELEPHONE = auto()
+    DESK = auto()
+    NOT_REACHED = auto()
+
+
 class WhyImpossible(StrEnum):
     """Why something that is out there cannot be called back."""
 
@@ -126,6 +135,14 @@ class RecordImpossible(Command, kind="revocation.RecordImpossible"):
 
 class ConfirmLetter(Command, kind="revocation.ConfirmLetter"):
     """The letter went out by post."""
+
+
+class ConfirmTold(Command, kind="revocation.ConfirmTold"):
+    """Whoever asked knows now why it is declined; or they could not be reached, and why not."""
+
+    secret_texts: ClassVar[tuple[str, ...]] = ("reason",)
+    how: How
+    reason: Sealed | None = None
 
 
 # what happened
@@ -268,6 +285,13 @@ class LetterWritten(OfRequest, kind="revocation.LetterWritten"):
 
 class RevocationCompleted(OfRequest, kind="revocation.RevocationCompleted"):
     pass
+
+
+class PersonTold(OfRequest, kind="revocation.PersonTold"):
+    clauses: ClassVar[tuple[str, ...]] = (PU_6, PR_15)
+    how: How
+    by: PersonId
+    reason: Sealed | None = None
 
 
 WHAT_THE_LETTER_SAYS = {

@@ -30,6 +30,9 @@ class LetterToPatron(Fact):
     email: Sealed | None
     sealed_in: str
 
+    def sealed_at(self, field: str, command: str) -> tuple[str, str]:
+        return super().sealed_at(field, self.sealed_in if field == "email" else command)
+
     @abstractmethod
     def subject(self) -> str:
         """One line, in which nothing is sealed."""

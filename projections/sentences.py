@@ -139,6 +139,7 @@ SENTENCES = {
     "revocation.UseGone": "The use {use} had been ended elsewhere",
     "revocation.UsesRemoved": "Every use is gone ({removed} removed), and the patron is written to",
     "revocation.LetterWritten": "{by} wrote the letter by post",
+    "revocation.PersonTold": "{by} recorded how whoever asked was told: {how}",
     "revocation.RevocationCompleted": "The revocation is carried out",
     "revocation.RevocationDeclined": "The request could not be carried out: {why}",
     "founding.SystemFounded": "The installation {installation} was founded",

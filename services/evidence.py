@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from domain.facts import Evidence, Malformed
 from services.recorder import LedgerRecorder
-from services.seal import CannotOpen, Seal
+from services.seal import CannotOpen, KeyDestroyed, Seal
 
 LARGEST_FILE_BYTES = 25_000_000
 # stands in clear beside the file, so it says nothing but what kind of file it is
@@ -32,10 +32,14 @@ class EvidenceStore:
 
     def put(self, content: bytes, media_type: str, case: str, also_under: Iterable[str] = ()) -> Evidence:
         """Keep a file for a case, sealed under these keys too. The same file again is the same evidence. Malformed:
-        empty, too large, or of a kind that is not kept."""
+        empty, too large, of a kind that is not kept, or about someone who was erased."""
         if not content or len(content) > LARGEST_FILE_BYTES:
             raise Malformed("file", f"{len(content)} bytes", f"1 to {LARGEST_FILE_BYTES} bytes")
-        evidence, ciphertext = self._seal.file(content, known_media_type(media_type), case, also_under)
+        try:
+            evidence, ciphertext = self._seal.file(content, known_media_type(media_type), case, also_under)
+        except KeyDestroyed:
+            because = "whom it is about was erased, and nothing more is kept of them"
+            raise Malformed("file", because, "a file of another case, about others") from None
         # on the disk before the index names it, and in the index before any fact does
         write_durably(self._file(evidence.sha256), ciphertext)
         self._recorder.note_evidence(evidence.sha256, evidence.size)

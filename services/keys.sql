@@ -28,3 +28,7 @@ create table if not exists keys.patron_index (
     primary key (digest, patron)
 );
 create index if not exists patron_index_patron on keys.patron_index (patron);
+-- Noted before the command that says it is recorded: what nothing on record follows is taken out again.
+alter table keys.patron_index add column if not exists noted_at timestamptz not null default clock_timestamp();
+alter table keys.patron_index add column if not exists on_record boolean not null default false;
+create index if not exists patron_index_unsettled on keys.patron_index (noted_at) where not on_record;

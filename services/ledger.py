@@ -588,8 +588,9 @@ def a_case_of_some_process(case: str) -> None:
 
 
 def attempt_refused(asked: str, by: Actor, refusal: Refusal) -> AttemptRefused:
-    why = {"refused_by": refusal.clauses, "because": refusal.because, "remedy": refusal.remedy}
-    return AttemptRefused(asked=asked, by=by, **why)
+    return AttemptRefused(
+        asked=asked, by=by, refused_by=refusal.clauses, because=refusal.because, remedy=refusal.remedy
+    )
 
 
 def touched(fact: Fact) -> tuple[str, ...]:

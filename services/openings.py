@@ -10,7 +10,7 @@ from domain.facts import Command, Malformed, NoAuthority, Recorded, patrons_in
 from domain.openings import MOST_PATRONS, SEARCH, OpenSealed, Purpose, SeekPatrons, stream_for
 from services.forms import keys_of, opened
 from services.ledger import Ledger, Sender
-from services.seal import Seal
+from services.seal import Opening, Seal
 
 
 def opened_for(
@@ -21,7 +21,17 @@ def opened_for(
     note_opening(ledger, case, facts, by, purpose)
     # only now, so that nobody sees what was destroyed while it was noted
     opening = seal.opening(keys_of(facts))
-    return [opened(each.envelope.fact, each.envelope.command_id, opening) for each in recorded]
+    return [in_clear(each, opening) for each in recorded]
+
+
+def in_clear(recorded: Recorded, opening: Opening) -> dict[str, Any]:
+    """A fact as it is shown: each text opened as what it was sealed as."""
+    envelope = recorded.envelope
+    shown = {}
+    for field, value in envelope.fact.items():
+        command, at = recorded.fact.sealed_at(field, envelope.command_id)
+        shown[field] = opened(value, command, opening, at)
+    return shown
 
 
 def note_opening(ledger: Ledger, case: str, value: object, by: Sender, purpose: Purpose) -> None:

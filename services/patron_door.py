@@ -45,6 +45,7 @@ HOW_IT_STANDS = {
     Stage.REMOVING: "accepted; nothing new is published, and what stands is being removed",
     Stage.LETTER: "carried out; a letter to you is on its way",
     Stage.COMPLETED: "carried out",
+    Stage.TELLING: "could not be carried out; the library tells you why",
     Stage.DECLINED: "could not be carried out; the library tells you why",
 }
 

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg import Connection
@@ -26,7 +27,21 @@ NONCE_BYTES = 12
 NATIONAL_DIGITS = 10
 COUNTRY = "1"
 LONGEST_VALUE = 400
-NOTE = "insert into keys.patron_index values (%s, %s, %s, %s) on conflict do nothing"
+NOTE = (
+    "insert into keys.patron_index as known (digest, patron, kind, sealed) values (%s, %s, %s, %s) "
+    "on conflict (digest, patron) do update set noted_at = clock_timestamp() where not known.on_record"
+)
+TAKE_OUT = "delete from keys.patron_index returning patron, kind, sealed, noted_at, on_record"
+PUT_BACK = "insert into keys.patron_index values (%s, %s, %s, %s, %s, %s) on conflict do nothing"
+UNSETTLED = (
+    "select distinct patron from keys.patron_index "
+    "where not on_record and noted_at < clock_timestamp() - make_interval(secs => %s)"
+)
+SETTLE = "update keys.patron_index set on_record = true where patron = any (%s)"
+DROP = (
+    "delete from keys.patron_index where patron = any (%s) "
+    "and not on_record and noted_at < clock_timestamp() - make_interval(secs => %s)"
+)
 FIND = "select patron from keys.patron_index where digest = any (%s)"
 
 
@@ -57,6 +72,20 @@ class PatronIndex:
         return sorted(found, key=lambda each: (-found[each], each))
 
 
+    def sweep(self, older_than: timedelta, on_record: Callable[[str], bool]) -> int:
+        """Values that were noted so long ago, for a command of which nothing is on record, are taken out: how many."""
+        seconds = older_than.total_seconds()
+        with self._keys.held() as held:
+            patrons = [patron for (patron,) in held.conn.execute(UNSETTLED, (seconds,))]
+        if not patrons:
+            return 0
+        known = [each for each in patrons if on_record(each)]
+        with self._keys.held() as held:
+            held.conn.execute(SETTLE, (known,))
+            # one that was noted again meanwhile is young
+            return held.conn.execute(DROP, (sorted(set(patrons) - set(known)), seconds)).rowcount
+
+
 def a_patron(patron: str) -> None:
     try:
         PATRON.validate_python(patron)
@@ -66,14 +95,14 @@ def a_patron(patron: str) -> None:
 
 def hashed_anew(conn: Connection[tuple[object, ...]], index: bytes, keys: Mapping[str, bytes]) -> None:
     """Every hash again, under a fresh key of the index, from what is sealed under the keys of those who remain."""
-    rows = conn.execute("delete from keys.patron_index returning patron, kind, sealed").fetchall()
     anew = []
-    for patron, kind, stored in rows:
+    for patron, kind, stored, noted_at, on_record in conn.execute(TAKE_OUT).fetchall():
         own = keys.get(patron_key(str(patron)))
         if own is not None and isinstance(stored, bytes):
-            anew.append((digest(index, str(kind), opened(own, stored)), patron, kind, stored))
+            hashed = digest(index, str(kind), opened(own, stored))
+            anew.append((hashed, patron, kind, stored, noted_at, on_record))
     with conn.cursor() as cursor:
-        cursor.executemany(NOTE, anew)
+        cursor.executemany(PUT_BACK, anew)
 
 
 def digest(index: bytes, kind: str, value: str) -> bytes:

@@ -1,6 +1,6 @@
 """Keeps Temporal in step with the ledger: a case whose workflow is behind is nudged, one whose workflow is gone is
 started again from the ledger, and a case that waits is asked to reckon anew when calendar, staff, delegations or the
-day have changed.
+day have changed. One that is asleep is left to its own workflow's timer until something is recorded elsewhere.
 
 Any number of these may run beside each other: each step is a command with an id of its own, or says nothing itself.
 """
@@ -48,6 +48,8 @@ class Reconciler:
         # ended, and their workflow was still running when all were compared
         self._ending: set[str] = set()
         self._to_reconsider: set[str] = set()
+        # open, and nothing that the clock brings from outside changes them
+        self._asleep: set[str] = set()
         self._reckoned_as_of: tuple[int, datetime] | None = None
         self._places = asyncio.Semaphore(AT_ONCE)
         self._healer = Healer(client)
@@ -94,6 +96,7 @@ class Reconciler:
         if not is_a_case(row.stream):
             return
         recorded = recorded_from(row)
+        self._asleep.discard(row.stream)
         by = recorded.envelope.run
         knows = self._open.setdefault(row.stream, by)
         if not by or by != knows:
@@ -114,7 +117,9 @@ class Reconciler:
         as_of = (self._ledger.library_position(), now.replace(minute=minute, second=0, microsecond=0))
         if as_of != self._reckoned_as_of:
             self._ledger.close_tallies()
-            self._to_reconsider |= self._open.keys()
+            known = self._reckoned_as_of
+            by_the_clock_alone = known is not None and known[0] == as_of[0]
+            self._to_reconsider |= self._open.keys() - (self._asleep if by_the_clock_alone else set())
             self._reckoned_as_of = as_of
         for case in sorted(self._to_reconsider):
             try:
@@ -132,6 +137,8 @@ class Reconciler:
             id_ = str(uuid5(EVENT_IDS, f"{case}/reconsider/{state.position}"))
             if self._ledger.submit_own(Reconsider(), case, SYSTEM, id_).facts:
                 self._perhaps_behind.add(case)
+            elif getattr(state, "asleep", lambda: False)():
+                self._asleep.add(case)
 
     # -- what Temporal says
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -37,10 +38,18 @@ NONCE_BYTES = 12
 ERASED = "[erased]"
 
 
+class WrappingKeys(Protocol):
+    """Where the wrapping keys are, by id: the key store."""
+
+    def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]: ...
+
+    def existing(self, key_ids: Iterable[str]) -> dict[str, bytes]: ...
+
+
 class Seal:
     """Seals at the door, opens where something is shown."""
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: WrappingKeys) -> None:
         self._keys = keys
 
     def under(self, case: str, command_id: str, also_under: Iterable[str] = ()) -> Sealing:

@@ -15,8 +15,10 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from services.activities import LedgerActivities
 from services.clock import SystemClock
 from services.door import door_key, key_encryption_key
-from services.erasing import ErasureActivities
+from services.erasing import ErasureActivities, IndexSweeper
+from services.key_store import KeyStore
 from services.ledger import Ledger
+from services.patrons import PatronIndex
 from services.reconciler import Reconciler
 from services.settings import Settings
 from services.staff import StaffActivities, look_for_orphans_nightly
@@ -84,11 +86,14 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     ledger = Ledger(settings.recorder_url, SystemClock(), door_key(settings).verifier(), pool_size=THREADS)
     reconciler = Reconciler(client, ledger, settings.task_queue)
     erasing = ErasureActivities(ledger, settings.keeper_url, key_encryption_key(settings))
+    keys = KeyStore(settings.keeper_url, key_encryption_key(settings))
     try:
         await asyncio.to_thread(erasing.finish_what_was_begun)
         async with worker_of(client, ledger, settings.task_queue, erasing=erasing):
             await look_for_orphans_nightly(client, settings.task_queue)
             follower = StaffFollower(client, ledger, settings.task_queue)
-            await asyncio.gather(reconciler.run(stop), follower.run(stop))
+            sweeper = IndexSweeper(ledger, PatronIndex(keys))
+            await asyncio.gather(reconciler.run(stop), follower.run(stop), sweeper.run(stop))
     finally:
+        keys.close()
         ledger.close()

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 @workflow.defn(name="Revocation")
 class Revocation(Case):
     """PU-6: asked in writing, accepted, and then nothing new rests on it and everything that stands is removed, use by
-    use. PR-12: who asks is made sure of first. PR-15: a letter says what was done."""
+    use. PR-12: who asks is made sure of first. PR-15: a letter says what was done, or whoever declined tells them."""
 
     page = REVOCATION
 
@@ -39,6 +39,8 @@ class Revocation(Case):
                     await self.ask("remove every use")
                 case Stage.LETTER:
                     await self.ask("write the letter by post")
+                case Stage.TELLING:
+                    await self.ask("tell whoever asked why it is declined")
                 case unforeseen:
                     raise LookupError(f"nobody is asked anything at {unforeseen}")
         return await self.close()

@@ -16,6 +16,7 @@ from uuid import uuid5
 from temporalio.client import Client, WorkflowExecution
 
 from domain.attempts import stream_beside
+from domain.facts import Malformed
 from domain.run_history import KeepRunHistory, RunHistories, stream_of
 from services.audit.run_histories import MEDIA_TYPE, packed
 from services.clock import SystemClock
@@ -60,6 +61,9 @@ class HistoryKeeper:
         for run, execution in list(self._left.items()):
             try:
                 kept += await self._keep(execution)
+            except Malformed:
+                # nothing is kept of a case whose key was destroyed with someone whom it was about
+                log.warning("the history of %s is not kept: its key was destroyed", execution.id)
             except Exception as error:
                 log.warning("the history of %s is not kept yet: %s", execution.id, type(error).__name__)
                 continue

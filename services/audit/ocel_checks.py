@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+SQLITE = b"SQLite format 3\x00"
+
 
 def dangling(file: Path) -> list[str]:
     """What does not hold together in an OCEL 2.0 file: empty where everything does."""
-    if file.suffix == ".json":
+    with file.open("rb") as raw:
+        is_a_database = raw.read(len(SQLITE)) == SQLITE
+    if not is_a_database:
         return [*dangling_in_json(json.loads(file.read_text(encoding="utf-8")))]
     with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as read:
         found = [*dangling_in_sqlite(read)]

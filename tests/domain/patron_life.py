@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from domain.consent_messages import (
     ConfirmConsent,
+    Obtained,
     OptOut,
     ProveNotice,
     RecordConsent,
@@ -16,7 +18,7 @@ from domain.consent_messages import (
 )
 from domain.facts import Fact
 from domain.opening_hours import CloseBranch
-from domain.patron_basis import Program
+from domain.patron_basis import Form, Program
 from domain.photo_permission_messages import (
     AddPicture,
     GiveBasis,
@@ -33,7 +35,9 @@ from domain.revocation_messages import (
     CheckIdentity,
     ConfirmLetter,
     ConfirmRemoval,
+    ConfirmTold,
     DeclineRevocation,
+    How,
     NoteUse,
     Received,
     RecordImpossible,
@@ -67,7 +71,7 @@ def consents_are_given_and_end(house: House) -> None:
     house.does(record(obtained="web_form", email=sealed("mail")), as_patron(1), consent(1))
     house.does(RejectConsent(reason=sealed("why")), MANAGER, consent(1))
     program = Program(name="story-time", starts=house.now, ends=house.now + timedelta(hours=1))
-    notice = RecordConsent(form="event_notice", place="durant", obtained="notice", program=program)
+    notice = RecordConsent(form=Form.EVENT_NOTICE, place="durant", obtained=Obtained.NOTICE, program=program)
     house.does(notice, MANAGER, consent(2))
     before = ProveNotice(when=When.BEFORE, seen_at=house.now - timedelta(minutes=1), evidence=(A_FILE,))
     house.does(before, MANAGER, consent(2))
@@ -111,8 +115,8 @@ def used(house: House, target: str) -> str:
 
 
 def asks(house: House, nth: int, who: int, **more: object) -> None:
-    said = {"what": sealed("what"), "name": sealed("name"), "email": sealed("mail")} | more
-    ask = AskRevocation(patron=patron(who), received=Received.LETTER, place="durant", **said)
+    said: dict[str, Any] = {"what": sealed("what"), "name": sealed("name"), "email": sealed("mail")}
+    ask = AskRevocation(patron=patron(who), received=Received.LETTER, place="durant", **(said | more))
     house.does(ask, as_patron(who), revocation(nth))
 
 
@@ -162,6 +166,9 @@ def revocations_come_to_nothing(house: House) -> None:
     decline = DeclineRevocation(why=WhyNot.NOT_IDENTIFIED, reason=sealed("why"))
     house.does(decline, CLERK, revocation(2))
     house.reconsiders(consent(4))
+    asks(house, 3, 4, email=None)
+    house.does(decline, CLERK, revocation(3))
+    house.does(ConfirmTold(how=How.NOT_REACHED, reason=sealed("why")), CLERK, revocation(3))
 
 
 def a_minor_comes_of_age(house: House) -> None:

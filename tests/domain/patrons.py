@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from domain.consent_messages import ConfirmConsent, ProveNotice, RecordConsent, Shown, When
+from domain.consent_messages import ConfirmConsent, Obtained, ProveNotice, RecordConsent, Shown, When
 from domain.facts import Actor, ActorKind, Command, Evidence, Fact
 from domain.may_use import MayUse, may_use
-from domain.patron_basis import Program
+from domain.patron_basis import Form, Program
 from domain.photo_permission_messages import AddPicture, GiveBasis, Person, Taken, TakePictureIn
 from domain.revocation_messages import AcceptRevocation, AskRevocation, Checked, CheckIdentity
 from domain.uses import RecordUse
@@ -90,7 +90,9 @@ class Patrons(World):
         return consent(nth)
 
     def announces(self, nth: int, program: Program) -> list[str]:
-        notice = RecordConsent(form="event_notice", place="durant", obtained="notice", program=program)
+        notice = RecordConsent(
+            form=Form.EVENT_NOTICE, place="durant", obtained=Obtained.NOTICE, program=program
+        )
         return names(self.says(MANAGER, notice, consent(nth)))
 
     def proves(self, nth: int, when: When, at: datetime) -> list[str]:

@@ -35,7 +35,8 @@ def sealed_for(patron: str = PATRON, case: str = "") -> Sealed:
 
 
 def trace(house: House, case: str = CASE, **said: Any) -> Trace:
-    return Trace(**({"case": case, "open": False, "newest": house.now - timedelta(days=1)} | said))
+    found: dict[str, Any] = {"case": case, "open": False, "newest": house.now - timedelta(days=1)}
+    return Trace(**(found | said))
 
 
 def case_of(house: House, nth: int = 1) -> ErasureCase:

@@ -75,7 +75,8 @@ def rights_come_and_go(house: House) -> None:
 
 def asked(house: House, nth: int, **changed: Any) -> str:
     case = case_of("posting_rights", nth)
-    request = RequestRights(**({"accounts": (ACCOUNT,), "months": 2, "purpose": sealed("why")} | changed))
+    wanted: dict[str, Any] = {"accounts": (ACCOUNT,), "months": 2, "purpose": sealed("why")}
+    request = RequestRights(**(wanted | changed))
     house.does(request, HOLDER, case)
     return case
 

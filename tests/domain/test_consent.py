@@ -365,3 +365,24 @@ def test_a_consent_may_be_limited_to_some_accounts(world: Patrons) -> None:
     answer = world.may_use(picture(), DURANT)
     assert not answer.may
     assert [each.clauses for each in answer.against] == [("PR-13", "PR-14")]
+
+
+def test_one_that_sleeps_is_woken_by_its_own_moments_and_by_what_is_recorded_alone(world: Patrons) -> None:
+    """So that nobody asks it anew every few minutes of its years."""
+    world.records(1)
+    assert not world.state(consent(1)).asleep()
+    world.confirms(1)
+    assert world.state(consent(1)).asleep()
+    assert world.state(consent(1)).next_due() is not None
+    began, world.at = world.at, world.at + timedelta(days=4_000)
+    assert world.looks_again(consent(1)) == ()
+    world.at = began
+    world.revokes(1, 1, consents=(consent(1),))
+    assert names(world.looks_again(consent(1))) == ["ConsentRevoking", "ConsentRevoked"]
+
+
+def test_one_that_waits_for_a_renewal_does_not_sleep(world: Patrons) -> None:
+    world.has_consent(1, "guardian")
+    assert world.state(consent(1)).asleep()
+    world.time_passes(consent(1), days=430)
+    assert (world.state(consent(1)).stage, world.state(consent(1)).asleep()) == (Stage.RENEWAL_DUE, False)

@@ -15,6 +15,7 @@ from domain.erasure_messages import (
     DestructionBegun,
     ErasureAgreed,
     ErasureHeld,
+    ErasureRefused,
     LookAgain,
     LookedForAgain,
     PatronErased,
@@ -290,6 +291,10 @@ def test_clear_text_cannot_stand_where_sealed_must() -> None:
     reason: Sealed = "They asked me to."  # type: ignore[assignment]
     with pytest.raises(ValidationError):
         AskErasure(patron=PATRON, asked_by=AskedBy.PATRON, reason=reason)
+    with pytest.raises(ValidationError):
+        AskErasure(patron=PATRON, asked_by=AskedBy.PATRON, reason="They asked me to.")  # type: ignore[arg-type]
+    with pytest.raises(ValidationError):
+        ErasureRefused(patron=PATRON, reason="They asked me to.", by=MANAGER)  # type: ignore[arg-type]
     for clear in ("They asked me to.", {"text": "They asked me to."}):
         with pytest.raises(ValidationError):
             AskErasure.model_validate({"patron": PATRON, "asked_by": "patron", "reason": clear})

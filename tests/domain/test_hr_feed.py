@@ -220,7 +220,7 @@ def test_a_renamed_user_gives_the_old_name_up(feeds: Feeds) -> None:
     ],
 )
 def test_the_stable_id_is_never_a_name(said: dict[str, str], id_: str) -> None:
-    assert stable_id(Said(**said), an_id(1)) == id_
+    assert stable_id(Said.model_validate(said), an_id(1)) == id_
 
 
 # order and time

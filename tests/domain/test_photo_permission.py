@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from domain.consent_messages import OptOut
 from domain.facts import NoAuthority, Refused
+from domain.in_force import PatronForgotten
 from domain.photo_permission import Stage
 from domain.photo_permission_messages import (
     AddPicture,
@@ -36,6 +37,10 @@ from tests.domain.patrons import (
     picture,
 )
 from tests.domain.world import DURANT, WEST, names, sealed
+
+
+class Forgotten(PatronForgotten, kind="tests.ForgottenByAPicture"):
+    """As an erasure tells it."""
 
 
 @pytest.fixture
@@ -102,6 +107,17 @@ def test_what_cannot_be_taken_in(world: Patrons) -> None:
         world.has_picture(1, taken_by="p-nobody")
     with refused("PR-13", "no place"):
         world.has_picture(1, place="atlantis")
+
+
+def test_someone_who_was_forgotten_is_in_no_picture_again(world: Patrons) -> None:
+    world.has_picture(1, 1)
+    world.record("erasure:2", [Forgotten(patron=patron(2))])
+    with refused("PR-12", f"patron {patron(2)} was forgotten", "a new one"):
+        world.says(STAFF, IdentifyPerson(person=Person(patron=patron(2), who=sealed())), picture(1))
+    with refused("PR-12", "was forgotten"):
+        world.has_picture(2, 2)
+    seen, *_ = world.says(STAFF, IdentifyPerson(person=Person(patron=patron(3), who=sealed())), picture(1))
+    assert names((seen,)) == ["PersonIdentified"]
 
 
 def test_one_that_never_came_is_given_up_and_a_blocked_one_never(world: Patrons) -> None:

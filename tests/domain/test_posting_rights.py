@@ -39,8 +39,8 @@ def world() -> World:
 
 
 def asks(world: World, by: str = HOLDER, case: str = CASE, **asked: Any) -> list[str]:
-    wanted = {"accounts": ("facebook:DurantLibrary",), "purpose": sealed()} | asked
-    return names(world.says(by, RequestRights(**wanted), case))
+    wanted: dict[str, Any] = {"accounts": ("facebook:DurantLibrary",), "purpose": sealed()}
+    return names(world.says(by, RequestRights(**(wanted | asked)), case))
 
 
 def grants(world: World, by: str = MANAGER, case: str = CASE, **more: Any) -> list[str]:

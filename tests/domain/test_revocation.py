@@ -8,7 +8,9 @@ import pytest
 
 from domain.facts import NoAuthority, Refused
 from domain.may_use import may_use
+from domain.pages import PAGES
 from domain.photo_permission_messages import Person, TakeBasis
+from domain.policy import Role
 from domain.revocation import Stage
 from domain.revocation_messages import (
     AcceptRevocation,
@@ -17,8 +19,12 @@ from domain.revocation_messages import (
     CheckIdentity,
     ConfirmLetter,
     ConfirmRemoval,
+    ConfirmTold,
     DeclineRevocation,
+    How,
     NoteUse,
+    PersonTold,
+    Received,
     RecordImpossible,
     RemovalAsked,
     RevocationDeclined,
@@ -27,6 +33,7 @@ from domain.revocation_messages import (
     WhyNot,
 )
 from domain.uses import EndUse, RecordUse
+from domain.waiting import Asked, Due
 from tests.domain.patrons import (
     CLERK,
     CONTENT,
@@ -86,7 +93,7 @@ def test_from_asking_to_the_letter(world: Patrons) -> None:
 
 
 def test_who_asks_need_know_nothing(world: Patrons) -> None:
-    ask = AskRevocation(patron=patron(77), received="web_form", place="durant", what=sealed())
+    ask = AskRevocation(patron=patron(77), received=Received.WEB_FORM, place="durant", what=sealed())
     assert names(world.by_patron(77, ask, revocation())) == ["RevocationAsked", "Asked"]
     with pytest.raises(NoAuthority, match="nobody asks this for someone else"):
         world.by_patron(78, ask, revocation(2))
@@ -137,6 +144,90 @@ def test_a_declined_request_is_answered_too(world: Patrons) -> None:
     assert isinstance(declined, RevocationDeclined)
     assert "could not be made sure" in declined.lines()[1]
     assert declined.email is not None
+    assert stage(world) is Stage.DECLINED
+
+
+def declined_without_mail(world: Patrons, received: str = "letter", **more: Any) -> Asked:
+    """The task that follows, of which nobody is told by mail."""
+    world.asks(received=received, email=None, **more)
+    declined, asked = world.says(CLERK, DeclineRevocation(why=WhyNot.NOT_IDENTIFIED, reason=sealed()), revocation())
+    assert isinstance(declined, RevocationDeclined)
+    assert isinstance(asked, Asked)
+    assert declined.email is None
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("received", "more", "way"),
+    [
+        ("letter", {}, "by letter"),
+        ("letter", {"telephone": sealed()}, "by letter"),
+        ("web_form", {"telephone": sealed()}, "by telephone"),
+        ("web_form", {}, "when they come or call"),
+    ],
+)
+def test_without_an_address_whoever_declines_is_asked_to_tell_them_as_they_came(
+    world: Patrons, received: str, more: dict[str, Any], way: str
+) -> None:
+    asked = declined_without_mail(world, received, **more)
+    assert (asked.persons, asked.place, asked.rests_on) == ((CLERK,), "hq", ("PU-6", "PR-15"))
+    assert way in asked.to
+    assert asked.escalates_to is Role.EXECUTIVE_DIRECTOR
+    assert (stage(world), world.state(revocation()).closed()) == (Stage.TELLING, False)
+    assert [each for each in asked.due if each.what is Due.EXPIRY] == []
+
+
+def test_the_one_who_has_to_tell_is_reminded_and_it_never_ends_by_silence(world: Patrons) -> None:
+    declined_without_mail(world)
+    assert names(world.time_passes(revocation(), days=40)) == ["Reminded", "Reminded", "Escalated", "BecameOverdue"]
+    assert world.time_passes(revocation(), days=400) == ()
+    assert stage(world) is Stage.TELLING
+
+
+def test_once_the_one_who_declined_is_gone_the_coordinator_tells_them(world: Patrons) -> None:
+    declined_without_mail(world)
+    world.hr_says(CLERK, active=False)
+    (rerouted,) = world.looks_again(revocation())
+    assert rerouted.model_dump()["persons"] == (COORDINATOR,)
+
+
+@pytest.mark.parametrize("person", [CLERK, COORDINATOR, MANAGER, STAFF])
+def test_headquarters_or_its_branch_tells_them_and_the_case_is_over(world: Patrons, person: str) -> None:
+    declined_without_mail(world)
+    (told,) = world.says(person, ConfirmTold(how=How.DESK), revocation())
+    assert told == PersonTold(how=How.DESK, by=person)
+    assert told.cites() == ("PU-6", "PR-15")
+    assert (stage(world), world.state(revocation()).waiting) == (Stage.DECLINED, None)
+    with refused("PU-6", "the case is declined"):
+        world.says(person, ConfirmTold(how=How.DESK), revocation())
+
+
+def test_nobody_of_another_branch_tells_them(world: Patrons) -> None:
+    declined_without_mail(world)
+    with pytest.raises(NoAuthority, match="only durant and headquarters"):
+        world.says(ELSEWHERE, ConfirmTold(how=How.DESK), revocation())
+
+
+def test_that_they_could_not_be_reached_needs_a_reason_and_nothing_else_takes_one(world: Patrons) -> None:
+    declined_without_mail(world)
+    with refused("PU-6, PR-15", "it is not said why"):
+        world.says(CLERK, ConfirmTold(how=How.NOT_REACHED), revocation())
+    with refused("PU-6, PR-15", "they were told"):
+        world.says(CLERK, ConfirmTold(how=How.LETTER, reason=sealed()), revocation())
+    assert names(world.says(CLERK, ConfirmTold(how=How.NOT_REACHED, reason=sealed()), revocation())) == ["PersonTold"]
+
+
+def test_what_is_not_declined_without_mail_needs_no_telling(world: Patrons) -> None:
+    world.asks()
+    with refused("PU-6", "ConfirmTold does not follow identity check"):
+        world.says(CLERK, ConfirmTold(how=How.DESK), revocation())
+
+
+def test_what_was_declined_before_there_was_such_a_task_is_over(world: Patrons) -> None:
+    declined_without_mail(world)
+    *before, _ = world.streams[revocation()]
+    page = PAGES["revocation"]
+    assert page.fold(page.initial(revocation()), before).model_dump()["stage"] == Stage.DECLINED
 
 
 # ---- nothing new from the acceptance on

@@ -68,6 +68,7 @@ class World:
         self.register = Register()
         self.log: list[Recorded] = []
         self.streams: dict[str, list[Recorded]] = {}
+        self.states: dict[str, State] = {}
         text = POLICY.read_text(encoding="utf-8")
         policy = the_policy()
         adopted = PolicyAdopted(
@@ -107,25 +108,37 @@ class World:
         return Library(self.register, at or self.at)
 
     def state(self, case: str) -> Any:
+        """As it stands: what was folded before is not folded again."""
         page = PAGES[case.partition("-")[0]]
-        return page.fold(page.initial(case), self.streams.get(case, []))
+        known, recorded = self.states.get(case) or page.initial(case), self.streams.get(case, [])
+        self.states[case] = page.fold(known, recorded[known.position :])
+        return self.states[case]
 
     def does(self, case: str, command: Command, by: Actor) -> tuple[Fact, ...]:
-        decision = self.judged(case, command, by)
-        self.record(case, list(decision.facts), by, decision.authority)
+        id_ = self.next_command()
+        decision = self.judged(case, command, by, id_)
+        self.record(case, list(decision.facts), by, decision.authority, id_)
         return decision.facts
 
-    def judged(self, case: str, command: Command, by: Actor) -> Decision:
+    def next_command(self) -> str:
+        return f"command-{len(self.log)}"
+
+    def judged(self, case: str, command: Command, by: Actor, id_: str = "") -> Decision:
         page, state = PAGES[case.partition("-")[0]], self.state(case)
-        act = Act(command, f"command-{len(self.log)}", case, by, self.at, Channel.API, "a test")
+        act = Act(command, id_ or self.next_command(), case, by, self.at, Channel.API, "a test")
         return page.decide(act, state, Library(self.register, self.at, state.policy))
 
     def record(
-        self, stream: str, facts: list[Fact], by: Actor | None = None, authority: Authority | None = None
+        self,
+        stream: str,
+        facts: list[Fact],
+        by: Actor | None = None,
+        authority: Authority | None = None,
+        command: str = "",
     ) -> list[Recorded]:
-        return [self._record(stream, fact, by or OPERATOR, authority or Authority()) for fact in facts]
+        return [self._record(stream, fact, by or OPERATOR, authority or Authority(), command) for fact in facts]
 
-    def _record(self, stream: str, fact: Fact, by: Actor, authority: Authority) -> Recorded:
+    def _record(self, stream: str, fact: Fact, by: Actor, authority: Authority, command: str) -> Recorded:
         log_position, earlier = len(self.log) + 1, self.streams.setdefault(stream, [])
         claims = tuple(f"claim:{key}" for key in (*fact.claims(), *fact.releases()))
         envelope = Envelope(
@@ -140,7 +153,7 @@ class World:
             on_behalf_of=authority.on_behalf_of,
             proven_by="a test",
             channel=Channel.API,
-            command_id=f"command-{log_position}",
+            command_id=command or f"command-{log_position}",
             correlation=stream,
             policy="2026-1",
             read_up_to=log_position - 1,

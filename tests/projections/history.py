@@ -77,7 +77,7 @@ class Life:
         return self.says(REQUESTER, WithdrawRequest(), case)
 
     def does(self, case: str, task: str) -> Answer:
-        logo = {"logo_source": LOGO_SOURCE, "logo_sha256": LOGO} if task == "logo" else {}
+        logo: dict[str, Any] = {"logo_source": LOGO_SOURCE, "logo_sha256": LOGO} if task == "logo" else {}
         return self.says("p-mac", CompleteTask(task=task, **logo), case)
 
     def waives(self, case: str, task: str) -> Answer:

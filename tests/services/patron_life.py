@@ -9,7 +9,7 @@ from uuid import uuid4
 from domain.consent_messages import ConfirmConsent, Shown
 from domain.facts import Command, Sealed, patron_key
 from domain.photo_permission_messages import AddPicture, GiveBasis, Person, TakePictureIn
-from domain.revocation_messages import AcceptRevocation, AskRevocation, Checked, CheckIdentity, ConfirmRemoval
+from domain.revocation_messages import AcceptRevocation, AskRevocation, Checked, CheckIdentity, ConfirmRemoval, Received
 from domain.uses import RecordUse
 from tests.domain.patrons import A_FILE, CLERK, COORDINATOR, MANAGER, TAKEN, record
 from tests.projections.history import Life
@@ -59,7 +59,7 @@ class PatronLife:
 
     def asks(self, email: Sealed | None = None) -> PatronLife:
         ask = AskRevocation(
-            patron=self.patron, received="letter", place="durant", what=self.sealed(), email=email
+            patron=self.patron, received=Received.LETTER, place="durant", what=self.sealed(), email=email
         )
         self.does(CLERK, ask, self.revocation)
         check = CheckIdentity(checked=Checked.PHOTO_ID, on_record=self.patron, consents=(self.consent,))

@@ -283,3 +283,18 @@ async def test_what_a_history_says_was_recorded_is_read_from_markers_and_activit
     assert [each.position for each in found.steps] == [each.position for each in envelopes]
     assert set(found.recorded) <= {each.event_id for each in envelopes}
     assert len(found.refused_at) == 1
+
+
+async def test_of_a_case_whose_key_is_destroyed_no_history_is_kept_and_the_others_are(audited: Audited) -> None:
+    """With someone whom the case was about, before its history was taken out of Temporal."""
+    forgotten, other = [await audited.running.requested() for _ in range(2)]
+    for case in (forgotten, other):
+        await case.done(WithdrawRequest(), "p-bm-durant")
+        await case.ended()
+    with psycopg.connect(audited.database.superuser) as conn:
+        conn.execute("insert into keys.destroyed values (%s, now(), 'before', 'after', 0)", (f"case:{forgotten.case}",))
+    keeper = HistoryKeeper(audited.running.client, audited.running.office.ledger, audited.evidence)
+    assert await keeper.one_pass() == 1
+    kept = {each: await audited.running.envelopes(stream_of(each.case)) for each in (forgotten, other)}
+    assert (len(kept[forgotten]), len(kept[other])) == (0, 1)
+    assert (await keeper.one_pass(), keeper._left) == (0, {})

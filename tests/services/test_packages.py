@@ -84,7 +84,7 @@ def installed(server: EmbeddedPostgreSQL, tmp_path_factory: pytest.TempPathFacto
         (one, content), (other, _) = (office.seal.file(each, "image/png", case) for each in (b"one", b"other"))
         put(log.folder / "evidence" / one.sha256[:2] / one.sha256, content)
         for task in TASKS:
-            logo = {"logo_source": LOGO_SOURCE, "logo_sha256": LOGO} if task == "logo" else {}
+            logo: dict[str, Any] = {"logo_source": LOGO_SOURCE, "logo_sha256": LOGO} if task == "logo" else {}
             done = CompleteTask(task=task, evidence=(one, other) if task == "branding" else (), **logo)
             assert life.says("p-mac", done, case).facts
         log.sign()

@@ -8,10 +8,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from domain.facts import Malformed
+from domain.facts import Malformed, patron_key
+from domain.revocation_messages import AskRevocation, Received
+from services.erasing import IndexSweeper
 from services.patrons import PatronIndex, normalised
 from services.seal import KeyEncryptionKey, KeyStore
-from tests.system import Database
+from tests.system import Database, Office
 
 SAID = {"name": "Reader of the Durant branch", "email": "reader@example.org", "telephone": "(662) 555-0142"}
 
@@ -67,6 +69,37 @@ def test_nothing_of_it_stands_in_clear(index: PatronIndex, database: Database) -
     assert len(rows) == len(SAID)
     for value in normalised(SAID).values():
         assert value.encode() not in everything
+
+
+def noted_days_ago(database: Database, patron: str, days: int) -> None:
+    with psycopg.connect(database.url("keeper")) as conn:
+        query = "update keys.patron_index set noted_at = noted_at - make_interval(days => %s) where patron = %s"
+        conn.execute(query, (days, patron))
+
+
+def test_what_was_noted_for_a_command_that_never_came_is_swept_and_nobody_on_record_is(
+    index: PatronIndex, database: Database
+) -> None:
+    """Not before its credential is over; and of a refused attempt the log has something sealed, so its patron is
+    found, to be forgotten."""
+    office = Office(database).founded()
+    recorded, refused, lost, young = (str(uuid4()) for _ in range(4))
+    mine = {each: {"name": f"Reader {each}"} for each in (recorded, refused, lost, young)}
+    for patron, said in mine.items():
+        index.note(patron, said)
+        text = office.seal.text("Who they are.", case := f"revocation-{uuid4()}", "told", "what", [patron_key(patron)])
+        place = "durant" if patron == recorded else "nowhere"
+        ask = AskRevocation(patron=patron, received=Received.LETTER, place=place, what=text)
+        if patron in (recorded, refused):
+            assert bool(office.submit(ask, case, "p-hq-clerk").refusal) is (patron == refused)
+        noted_days_ago(database, patron, 3 if patron == young else 4)
+    sweeper = IndexSweeper(office.ledger, index)
+    assert sweeper.one_pass() == 1
+    assert [patron for patron, said in mine.items() if index.find(said) == []] == [lost]
+    noted_days_ago(database, young, 4)
+    index.note(young, mine[young])  # said again, and it may still come
+    assert sweeper.one_pass() == 0
+    office.close()
 
 
 @pytest.mark.parametrize("wrong", [{"shoe_size": "9"}, {"name": "x" * 401}])

@@ -28,6 +28,7 @@ from services.reconciler import Reconciler
 from services.recorder import Row
 from services.worker import worker_of
 from tests.system import Database, Office, SetClock, a_case, a_request
+from tests.workflows.patrons import OnePatron
 from tests.workflows.running import NEUTRAL, Requested, Running, at_work, histories_of
 from workflows.case import Case
 from workflows.messages import Ask, Told
@@ -225,6 +226,31 @@ async def test_what_was_only_counted_becomes_an_event_when_its_hour_is_over(
     clock.passes(hours=1)
     await reconciler.one_pass()
     assert [each.fact["count"] for each in await running.envelopes(f"{case}!attempts")] == [7]
+    await asyncio.to_thread(office.close)
+
+
+async def test_a_consent_that_stands_is_asked_anew_when_something_is_recorded_and_not_by_the_clock(
+    running: Running, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, seen = SetClock(), list[str]()
+    office = Office(database, clock)
+    stands, waits = (await OnePatron(running).has_consent()).case, await running.requested()
+    reconciler = Reconciler(running.client, office.ledger, running.queue)
+    await reconciler.one_pass()
+    submit_own = office.ledger.submit_own
+
+    def noted(command: Any, case: str, *rest: Any) -> Any:
+        seen.append(case)
+        return submit_own(command, case, *rest)
+
+    monkeypatch.setattr(office.ledger, "submit_own", noted)
+    clock.passes(minutes=5)
+    await reconciler.one_pass()
+    assert (stands in seen, waits.case in seen) == (False, True)
+    await running.directly(DeclareFriendsRole(person="p-bs-winona-1", administers=True), "directory", "p-bs-winona-1")
+    await reconciler.one_pass()
+    assert stands in seen
+    await withdrawn(waits)
     await asyncio.to_thread(office.close)
 
 

@@ -17,7 +17,9 @@ from domain.revocation_messages import (
     CheckIdentity,
     ConfirmLetter,
     ConfirmRemoval,
+    ConfirmTold,
     DeclineRevocation,
+    How,
     Received,
     RecordImpossible,
     WhyImpossible,
@@ -102,8 +104,12 @@ async def a_patrons_life(running: Running) -> dict[str, Requested]:
     consent = await patron.has_consent()
     picture = await patron.is_pictured(consent.case)
     post, flyer = await patron.is_shown(picture.case), await patron.is_shown(picture.case, "print:poster")
-    declined = await patron.asks(consent.case)
+    declined = await patron.asks(consent.case, patron.sealed())
     await declined.done(DeclineRevocation(why=WhyNot.NOT_IDENTIFIED, reason=patron.sealed()), CLERK)
+    told = await patron.asks(consent.case)
+    await told.done(DeclineRevocation(why=WhyNot.NOT_IDENTIFIED, reason=patron.sealed()), CLERK)
+    await told.until("telling")
+    await told.done(ConfirmTold(how=How.LETTER), CLERK)
     revocation = await patron.asks(consent.case)
     await revocation.done(AcceptRevocation(), CLERK)
     await reconsidered(running, picture)
@@ -115,7 +121,8 @@ async def a_patrons_life(running: Running) -> dict[str, Requested]:
     await reconsidered(running, consent)
     await picture.done(SetPictureAside(reason=patron.sealed()), PHOTOGRAPHER)
     return {
-        "rejected_consent": rejected, "declined_revocation": declined, "completed_revocation": revocation,
+        "rejected_consent": rejected, "declined_revocation": declined, "declined_and_told": told,
+        "completed_revocation": revocation,
         "revoked_consent": consent, "set_aside_picture": picture,
     }  # fmt: skip
 
@@ -133,6 +140,6 @@ async def a_minors_consent(running: Running) -> dict[str, Requested]:
 
 
 NAMES = (
-    "rejected_consent", "declined_revocation", "completed_revocation", "revoked_consent", "set_aside_picture",
-    "expired_renewed_consent",
+    "rejected_consent", "declined_revocation", "declined_and_told", "completed_revocation", "revoked_consent",
+    "set_aside_picture", "expired_renewed_consent",
 )  # fmt: skip

@@ -1,12 +1,13 @@
-"""Adds today's histories to the golden ones: `python -m tests.workflows.record_histories NAME`, a word for what is new
-in the workflows. What stands there is never written over: it is how runs went once, and they must still replay."""
+"""Adds today's histories to the golden ones: `python -m tests.workflows.record_histories NAME [PATH ...]`, a word for
+what is new in the workflows, and the paths that it is about (all of them where none is named). What stands there is
+never written over: it is how runs went once, and they must still replay."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,9 @@ from services.embedded import fresh_folder
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.embedded_temporal import EmbeddedTemporal
 from tests.system import Database, Office, sealed
+from tests.workflows.erasures import NAMES as OF_ERASURES
+from tests.workflows.erasures import erasing, erasures
+from tests.workflows.patrons import NAMES as OF_PATRONS
 from tests.workflows.patrons import a_minors_consent, a_patrons_life
 from tests.workflows.running import (
     A_MINUTE,
@@ -33,6 +37,8 @@ from tests.workflows.running import (
     histories_of,
     skipping_time,
 )
+from tests.workflows.staff import NAMES as OF_STAFF
+from tests.workflows.staff import rights_and_changes, rights_that_end_by_themselves
 from workflows.case import ARRIVALS_OF_ONE_RUN
 
 FOLDER = Path(__file__).parent / "histories"
@@ -88,29 +94,32 @@ AS_TIME_PASSES: tuple[Way, ...] = (
     continued,
 )
 BY_SKIPPING_TIME: tuple[Way, ...] = (expired,)
-PATHS = (*AS_TIME_PASSES, *BY_SKIPPING_TIME)
+EVERY_PATH = (*(path.__name__ for path in (*AS_TIME_PASSES, *BY_SKIPPING_TIME)), *OF_PATRONS, *OF_ERASURES, *OF_STAFF)
 
 
-async def record(running: Running, name: str, paths: Iterable[Way]) -> None:
-    for path in paths:
-        case = await running.request(administrators=() if path is not_requested else ("p-mac", "p-bm-durant"))
-        await case.opened()
-        await path(case)
+class Recording:
+    """Of these paths, under this name."""
+
+    def __init__(self, running: Running, name: str, paths: Collection[str]) -> None:
+        self.running, self.name, self.paths = running, name, paths
+
+    async def of_accounts(self, *ways: Way) -> None:
+        for way in (each for each in ways if each.__name__ in self.paths):
+            case = await self.running.request(administrators=() if way is not_requested else ("p-mac", "p-bm-durant"))
+            await case.opened()
+            await way(case)
+            await self.keep(way.__name__, case)
+
+    async def of(self, *lives: Callable[[Running], Awaitable[dict[str, Requested]]]) -> None:
+        for live in lives:
+            for path, case in (await live(self.running)).items():
+                if path in self.paths:
+                    await self.keep(path, case)
+
+    async def keep(self, path: str, case: Requested) -> None:
         await case.ended()
-        await keep(case, f"{name}-{path.__name__}")
-
-
-async def record_patrons(
-    running: Running, name: str, live: Callable[[Running], Awaitable[dict[str, Requested]]]
-) -> None:
-    for path, case in (await live(running)).items():
-        await case.ended()
-        await keep(case, f"{name}-{path}")
-
-
-async def keep(case: Requested, name: str) -> None:
-    for nth, history in enumerate(await histories_of(case.running.client, case.case), start=1):
-        add(FOLDER / f"{name}-{nth}.json", history)
+        for nth, history in enumerate(await histories_of(case.running.client, case.case), start=1):
+            add(FOLDER / f"{self.name}-{path}-{nth}.json", history)
 
 
 def add(file: Path, history: WorkflowHistory) -> None:
@@ -125,21 +134,27 @@ def read(file: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(content["workflow"], content["history"])
 
 
-async def main(name: str) -> None:
+async def main(name: str, *paths: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     if found := sorted(FOLDER.glob(f"{name}-*.json")):
         raise SystemExit(f"{found[0].name} is there already, and no history is written over: choose another name")
+    if unknown := set(paths) - set(EVERY_PATH):
+        raise SystemExit(f"no path is named {', '.join(sorted(unknown))}: one of {', '.join(EVERY_PATH)}")
+    wanted = paths or EVERY_PATH
     with fresh_folder() as data, database_on(data) as database, EmbeddedTemporal(data) as temporal:
         client = await Client.connect(temporal.address, data_converter=pydantic_data_converter, identity=NEUTRAL)
-        async with at_work(client, Office(database, SystemClock())) as running:
-            await record(running, name, AS_TIME_PASSES)
-            await record_patrons(running, name, a_patrons_life)
+        office = Office(database, SystemClock())
+        async with at_work(client, office, erasing=erasing(office, database, data)) as running:
+            recording = Recording(running, name, wanted)
+            await recording.of_accounts(*AS_TIME_PASSES)
+            await recording.of(a_patrons_life, erasures, rights_and_changes)
     with fresh_folder() as data, database_on(data) as database:
         async with skipping_time() as env:
             office = Office(database, ServersClock(env, asyncio.get_running_loop()))
             async with at_work(env.client, office, env) as running:
-                await record(running, name, BY_SKIPPING_TIME)
-                await record_patrons(running, name, a_minors_consent)
+                recording = Recording(running, name, wanted)
+                await recording.of_accounts(*BY_SKIPPING_TIME)
+                await recording.of(a_minors_consent, rights_that_end_by_themselves)
 
 
 @contextmanager
@@ -155,4 +170,4 @@ def database_on(data: Path) -> Iterator[Database]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(*sys.argv[1:]))

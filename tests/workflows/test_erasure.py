@@ -14,20 +14,23 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from domain.account_creation_messages import WithdrawRequest
-from domain.erasure_messages import AgreeToErase, AskedBy, AskErasure, LookAgain, RefuseErasure
-from domain.facts import Sealed, patron_key
+from domain.erasure_messages import AskedBy, AskErasure, LookAgain, RefuseErasure
+from domain.facts import Evidence, Sealed, case_key, patron_key
 from domain.legal_hold import HoldPlaced, Over, PlaceHold, ReleaseHold
+from domain.photo_permission_messages import AddPicture, IdentifyPerson, Person, SetPictureAside, TakePictureIn
 from domain.waiting import Reconsider
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from services.erasing import ErasureActivities
 from services.key_rotation import destroy
 from services.ledger import SYSTEM
 from services.seal import CannotOpen, KeyFile, KeyStore, Seal
+from tests.domain.patrons import TAKEN
 from tests.fresh import fresh_database
 from tests.system import Office, a_request, sealed
+from tests.workflows.erasures import BRANCH, CLERK, COORDINATOR, DIRECTOR, agreed, asked, sealed_for
+from tests.workflows.patrons import PHOTOGRAPHER
 from tests.workflows.running import Requested, Running, ServersClock, at_work
 
-BRANCH, COORDINATOR, DIRECTOR, CLERK = "p-bm-durant", "p-mac", "p-ed", "p-hq-clerk"
 SAID = "They live in the white house beside the library."
 
 
@@ -46,16 +49,35 @@ class Forgetting:
         return case, told
 
     async def asked(self, patron: str) -> Requested:
-        case = f"erasure-{uuid4()}"
-        reason = sealed().model_copy(update={"under": ("case:x", patron_key(patron))})
-        ask = AskErasure(patron=patron, asked_by=AskedBy.PATRON, reason=reason)
-        erasure = await self.running.start(await self.running.payload(ask, case, BRANCH), case)
-        assert "recorded" in await erasure.opened()
-        return erasure
+        return await asked(self.running, patron)
 
     async def agreed(self, erasure: Requested) -> None:
-        for person in (COORDINATOR, DIRECTOR):
-            await erasure.done(AgreeToErase(content=(await erasure.known()).content), person)
+        await agreed(erasure)
+
+    async def a_picture_of(self, patron: str) -> tuple[str, tuple[Evidence, bytes]]:
+        """A case with a picture, which this patron's key opens."""
+        case = f"photo_permission-{uuid4()}"
+        picture = self.seal.file(b"a picture", "image/png", case, (patron_key(patron),))
+        person = Person(patron=patron, who=self.said_of(case, "taken", patron))
+        taken_at = await self.running.now()
+        take = TakePictureIn(taken_at=taken_at, taken_by=PHOTOGRAPHER, place="durant", persons=(person,))
+        requested = await self.running.start(await self.running.payload(take, case, PHOTOGRAPHER), case)
+        assert "recorded" in await requested.opened()
+        await requested.done(AddPicture(evidence=(picture[0],), taken=TAKEN), PHOTOGRAPHER)
+        return case, picture
+
+    def said_of(self, case: str, command: str, *patrons: str) -> Sealed:
+        return self.seal.text(SAID, case, command, "who", also_under=map(patron_key, patrons))
+
+    def opens_file(self, evidence: Evidence, ciphertext: bytes) -> bool:
+        try:
+            return bool(self.seal.opened_file(evidence, ciphertext))
+        except CannotOpen:
+            return False
+
+    def keys_destroyed(self) -> list[tuple[str]]:
+        with self.keys.pool.connection() as conn:
+            return conn.execute("select key_id from keys.destroyed").fetchall()
 
     def opens(self, told: Sealed) -> bool:
         try:
@@ -122,8 +144,22 @@ async def test_a_legal_hold_stops_it_until_it_is_released_and_looked_at_anew(for
     await erasure.replayed()
 
 
-def sealed_for(patron: str) -> Sealed:
-    return sealed().model_copy(update={"under": ("case:x", patron_key(patron))})
+async def test_a_picture_goes_with_someone_who_was_recognised_in_it_later(forgetting: Forgetting) -> None:
+    """And with nobody else: another picture of the one who stays is opened as before."""
+    stays, goes = str(uuid4()), str(uuid4())
+    (case, picture), (_, other) = [await forgetting.a_picture_of(stays) for _ in range(2)]
+    seen = IdentifyPerson(person=Person(patron=goes, who=forgetting.said_of(case, "seen", stays, goes)))
+    await forgetting.running.directly(seen, case, PHOTOGRAPHER)
+    await forgetting.running.directly(SetPictureAside(reason=sealed_for(stays)), case, PHOTOGRAPHER)
+    assert forgetting.opens_file(*picture)
+    erasure = await forgetting.asked(goes)
+    await erasure.until("first_decision")
+    await forgetting.agreed(erasure)
+    assert (await erasure.ended())["stage"] == "erased"
+    assert (forgetting.opens_file(*picture), forgetting.opens_file(*other)) == (False, True)
+    destroyed = [key for (key,) in forgetting.keys_destroyed()]
+    assert {patron_key(goes), case_key(case)} <= set(destroyed)
+    assert patron_key(stays) not in destroyed
 
 
 async def test_while_the_database_refuses_the_keeper_it_waits_and_is_done_once_afterwards(

@@ -9,18 +9,21 @@ from pathlib import Path
 import pytest
 
 from tests.system import ROOT
-from tests.workflows.patrons import NAMES
-from tests.workflows.record_histories import FOLDER, PATHS, add, read
+from tests.workflows.record_histories import EVERY_PATH, FOLDER, add, read
 from tests.workflows.running import NEUTRAL, replay
+from workflows.catalogue import WORKFLOWS
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
 
 
 def test_there_are_histories_of_every_path() -> None:
     names = {file.stem for file in HISTORIES}
-    paths = [*(path.__name__ for path in PATHS), *NAMES]
-    assert [path for path in paths if not any(f"-{path}-" in name for name in names)] == []
+    assert [path for path in EVERY_PATH if not any(f"-{path}-" in name for name in names)] == []
     assert any(name.endswith("-continued-2") for name in names)
+
+
+def test_there_are_histories_of_every_workflow() -> None:
+    assert {read(file).workflow_id.partition("-")[0] for file in HISTORIES} == set(WORKFLOWS)
 
 
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)

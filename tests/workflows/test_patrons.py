@@ -6,7 +6,7 @@ import asyncio
 
 from domain.consent_messages import RejectConsent
 from domain.photo_permission_messages import SetPictureAside
-from domain.revocation_messages import AcceptRevocation, ConfirmRemoval, DeclineRevocation, WhyNot
+from domain.revocation_messages import AcceptRevocation, ConfirmRemoval, ConfirmTold, DeclineRevocation, How, WhyNot
 from domain.uses import RecordUse
 from tests.domain.patrons import CLERK, COORDINATOR, MANAGER
 from tests.workflows.patrons import PHOTOGRAPHER, PRINT, OnePatron, reconsidered
@@ -46,6 +46,8 @@ async def test_a_rejected_consent_and_a_declined_revocation_end_their_cases(runn
     consent = await patron.has_consent()
     declined = await patron.asks(consent.case)
     await declined.done(DeclineRevocation(why=WhyNot.NOT_IDENTIFIED, reason=patron.sealed()), CLERK)
+    await declined.until("telling")
+    await declined.done(ConfirmTold(how=How.TELEPHONE), CLERK)
     assert (await declined.ended())["stage"] == "declined"
     assert (await consent.known()).stage == "active"
     for case in (rejected, declined):
