@@ -16,7 +16,7 @@ class Erased(Refused):
     """Nobody opens it any more, whoever asks."""
 
     def __init__(self) -> None:
-        because = f"{ERASED}: it was sealed for someone who was erased, and their key is destroyed"
+        because = f"{ERASED}: it is about someone who was erased, and a key that it was sealed under is destroyed"
         super().__init__(PR_12, because, "nothing: what was erased comes back by no way")
 
 
