@@ -38,9 +38,7 @@ from domain.openings import Purpose
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.policy import Policy
 from services.audit.as_of import effective_by, fields_of
-from services.audit.installation import verify_installation
 from services.audit.readings import note_reading
-from services.audit.replay import replayed
 from services.clock import Clock, SystemClock
 from services.credentials import DoorKey, Proven, Unproven
 from services.door import door_key, key_encryption_key
@@ -314,10 +312,15 @@ class Desk:
         return await self._in_thread(lambda: question(self.ledger))
 
     async def verify(self) -> dict[str, Any]:
+        # here and not above: few commands look at proofs, and each would wait for what that takes to load
+        from services.audit.installation import verify_installation
+
         return await self._in_thread(verify_installation, self.settings)
 
     async def replay(self) -> dict[str, Any]:
         """What four witnesses say of the log; see `services.audit.replay`."""
+        from services.audit.replay import replayed
+
         client, evidence = await self.client(), await self._in_thread(lambda: self.evidence)
         urls = self.settings.reader_url, self.settings.projector_url
         try:

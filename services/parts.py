@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 import threading
+from pathlib import Path
 
 from domain.facts import Malformed
 from services.database import ROLES, migrate
-from services.settings import DatabaseRole, Settings, SettingsError
+from services.settings import DatabaseRole, NotRunning, Settings, SettingsError
+
+MALFORMED_CALL = 2
+
+
+def main() -> int:
+    """`python -m services.parts NAME`, by settings from the environment or of the folder named there."""
+    data = os.environ.get("IMPRIMATUR_DATA")
+    try:
+        serve_part(sys.argv[1], Settings.of_data(Path(data)) if data else Settings.load())
+    except (SettingsError, NotRunning, Malformed) as error:
+        sys.stderr.write(f"{error}\n")
+        return MALFORMED_CALL
+    return 0
 
 
 def serve_part(name: str, settings: Settings) -> None:
@@ -51,3 +67,7 @@ def migrate_by_settings(settings: Settings) -> None:
         raise SettingsError("set IMPRIMATUR_SUPERUSER_URL: making roles and tables needs whoever may make them")
     passwords = {role: settings.password_of(DatabaseRole(role)) or "" for role in ROLES}
     migrate(settings.superuser_url.get_secret_value(), passwords)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

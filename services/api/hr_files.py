@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 from domain.facts import Channel, Malformed
 from services.desk import Caller, Desk, command_id
 from services.hr.office import Terms, take_file
-from services.hr.scim import METHOD, as_system, hash_of_token
+from services.hr.tokens import METHOD, as_system, hash_of_token
 
 HR_FILES = "/api/v1/hr/file"
 UNPROVEN, DONE, MALFORMED = 401, 200, 422

@@ -26,7 +26,7 @@ from domain.library import Library
 from services.activities import as_answer
 from services.founding import operator_name
 from services.hr.csv_feed import Feed, read_feed
-from services.hr.scim import hash_of_token
+from services.hr.tokens import hash_of_token
 from services.ledger import Ledger, Sender, operator
 
 TOKEN_BYTES = 32

@@ -7,7 +7,6 @@ on the version that was read. What the vendors send otherwise than the RFC says 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import re
@@ -54,7 +53,7 @@ from scim2_server.storage import AsyncScimStorage, SearchPage
 from scim2_server.utils import load_default_resource_types, load_default_schemas, load_default_service_provider_config
 from starlette.types import Receive, Scope, Send
 
-from domain.facts import Actor, ActorKind, Channel, Command, Sealed
+from domain.facts import Command, Sealed
 from domain.hr_feed import ANOTHER_HOLDS
 from domain.hr_feed_messages import (
     DeleteGroup,
@@ -68,14 +67,14 @@ from domain.hr_feed_messages import (
 )
 from domain.hr_register import HrRegister, StoredResource
 from services.hr.normaliser import ENTERPRISE, normalised
-from services.ledger import Answer, Ledger, Refusal, Sender
+from services.hr.tokens import as_system, hash_of_token
+from services.ledger import Answer, Ledger, Refusal
 from services.seal import CannotOpen, Seal
 
 EMPLOYMENT = "urn:ietf:params:scim:schemas:extension:imprimatur:2.0:User"
 LARGEST_BODY_BYTES = 1_048_576
 LARGEST_USER_CHARS = 70_000
 TRIES_WHERE_OTHERS_WRITE = 8
-METHOD = "bearer token of the HR system"
 CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 LONGEST_LINE = 200
 VALUE_FILTER = re.compile(
@@ -555,15 +554,6 @@ class ScimDoor:
 
     def _made(self, system: str) -> Tenant:
         return Tenant(LedgerStorage(system, self._ledger(), self._seal(), self.provider), self.provider)
-
-
-def as_system(system: str) -> Sender:
-    return Sender(Actor(kind=ActorKind.HR_SYSTEM, id=system), METHOD, Channel.HR_FEED, None)
-
-
-def hash_of_token(token: str) -> str:
-    """The token is 32 random bytes: its plain hash cannot be guessed back."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def bearer_token(scope: Scope) -> str:

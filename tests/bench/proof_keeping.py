@@ -56,7 +56,7 @@ def compared(bench: Bench, database: Database, folder: Path, rounds: int, each: 
         for nth in range(rounds + 1):
             for proven in (True, False) if nth % 2 else (False, True):
                 with keeping.proofs() if proven else nullcontext():
-                    per_second = bench.per_second("ours", 1, each)
+                    per_second = bench.one_writer("ours", each // 4)
                 if nth:
                     # the first round warms everything up
                     took[proven].append(1000 / per_second)
