@@ -39,7 +39,7 @@ from tests.system import Database
 GOAL = 0.25
 MOST_MEMORY = 1.1
 EVENTS = int(os.environ.get("VERIFY_EVENTS", "1000000"))
-ROUNDS = 5
+ROUNDS = 3
 KILOBYTES_IN_A_MEGABYTE = 1024
 
 
