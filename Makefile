@@ -52,7 +52,7 @@ lint: $(STAMP) ## ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 test: lint ## all checks and tests that need nothing but the clone (PYTEST_ARGS=...)
-	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(STAMP) ## the benchmarks, each against its baseline (BENCH=name)
 	@exec $(BIN)/python -m tests.bench $(if $(BENCH),"$(BENCH)")

@@ -13,7 +13,13 @@ from services.database import ROLES, migrate
 from services.embedded_postgresql import EmbeddedPostgreSQL
 from tests.system import Database
 
+# two processes share the files of the suite: the short ones come last, so that neither waits long for the other
+LONG_FIRST = ("workflows", "services", "projections", "domain")
 PASSWORDS = dict.fromkeys(ROLES, "only-for-tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG_FIRST.index(name) if (name := item.path.parent.name) in LONG_FIRST else 0)
 
 
 @pytest.fixture(scope="session")
