@@ -77,9 +77,7 @@ class Sending:
             raise Unreachable(f"a worker (none answered in {ANSWER_WITHIN.seconds} s)", id_) from error
         except RPCError as error:
             raise_if_cancelled()
-            away = error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
-            service = "a worker (none answered)" if away else f"Temporal at {self._settings.temporal_address}"
-            raise Unreachable(service, id_) from error
+            raise Unreachable(what_did_not_answer(error, self._settings.temporal_address), id_) from error
 
     def _foreseen(self, submission: Submission, sender: Sender) -> TypedSearchAttributes:
         """What the case will show once this is recorded: given along at its start it costs nothing, said afterwards it
@@ -177,3 +175,14 @@ def update_id(submission: Submission) -> str:
     """Temporal answers an update id it knows with its first answer; so another content must be another update, for the
     ledger to see and refuse."""
     return f"{submission.id}/{submission.content[:16]}"
+
+
+def what_did_not_answer(error: RPCError, address: str) -> str:
+    match error.status:
+        case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
+            return "a worker (none answered)"
+        case RPCStatusCode.INVALID_ARGUMENT:
+            # such as a namespace that lacks the search attributes: nothing that waiting mends
+            return f"Temporal at {address} (it says: {error.message})"
+        case _:
+            return f"Temporal at {address}"
