@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from uuid import uuid4
 
 from domain.facts import Evidence, Malformed
+from services.durably import write_durably
 from services.recorder import LedgerRecorder
 from services.seal import CannotOpen, KeyDestroyed, Seal
 
@@ -41,7 +40,7 @@ class EvidenceStore:
             because = "whom it is about was erased, and nothing more is kept of them"
             raise Malformed("file", because, "a file of another case, about others") from None
         # on the disk before the index names it, and in the index before any fact does
-        write_durably(self._file(evidence.sha256), ciphertext)
+        keep(self._file(evidence.sha256), ciphertext)
         self._recorder.note_evidence(evidence.sha256, evidence.size)
         return evidence
 
@@ -72,20 +71,10 @@ def known_media_type(given: str) -> str:
     return name
 
 
-def write_durably(file: Path, content: bytes) -> None:
-    """Whole or not at all, and on the disk when this returns. Its name says what is in it: one that is there is it."""
+def keep(file: Path, content: bytes) -> None:
+    """On the disk when this returns. Its name says what is in it: one that is there is it."""
     if file.exists() and file.stat().st_size == len(content):
         return
     file.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file.parent.mkdir(exist_ok=True, mode=0o700)
-    fresh = file.with_name(f"{file.name}.{uuid4().hex}.new")
-    with fresh.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(file, content)

@@ -19,13 +19,17 @@ MALFORMED_CALL = 2
 
 def main() -> int:
     """`python -m services.parts NAME`, by settings from the environment or of the folder named there."""
-    data = os.environ.get("IMPRIMATUR_DATA")
     try:
-        serve_part(sys.argv[1], Settings.of_data(Path(data)) if data else Settings.load())
+        serve_part(sys.argv[1], settings_of_this_part())
     except (SettingsError, NotRunning, Malformed) as error:
         sys.stderr.write(f"{error}\n")
         return MALFORMED_CALL
     return 0
+
+
+def settings_of_this_part() -> Settings:
+    data = os.environ.get("IMPRIMATUR_DATA")
+    return Settings.of_data(Path(data)) if data else Settings.load()
 
 
 def serve_part(name: str, settings: Settings) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from services.audit.package_verifier import HASH_BYTES, Broken, Checkpoint, PublicKey
 from services.audit.tree import WIDTH, TileAt, Tree
+from services.durably import write_durably
 
 LENGTH_BYTES = 2
 
@@ -136,17 +137,7 @@ class Published:
 def put(file: Path, content: bytes) -> None:
     """Whole or not at all, and on the disk when this returns."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f"{file.name}.{os.getpid()}.new")
-    with fresh.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(file, content)
 
 
 def files_in(folder: Path) -> Iterator[Path]:

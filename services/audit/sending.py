@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,7 +43,7 @@ class NotSent(Exception):
     """Nothing went out; it will be tried again."""
 
 
-class Sending:
+class Sending(ABC):
     """One way out: not more often than it is wanted, and not again what went already."""
 
     way = ""
@@ -64,8 +65,9 @@ class Sending:
             return
         conn.execute(SENT, (self.way, checkpoint.size, receipt))
 
+    @abstractmethod
     def _go(self, checkpoint: Checkpoint, note: bytes) -> bytes | None:
-        raise NotImplementedError
+        """On its way when this returns: what was received for it, if anything. NotSent where it did not go."""
 
 
 class ByMail(Sending):

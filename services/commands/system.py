@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -82,13 +81,9 @@ def demo(call: Call) -> Told:
 @app.command(hidden=True)
 def serve(name: str) -> None:
     """One part of the system as a process of its own: worker, projector or api."""
-    from services.parts import serve_part
+    from services.parts import serve_part, settings_of_this_part
 
-    def do() -> None:
-        data = os.environ.get("IMPRIMATUR_DATA")
-        serve_part(name, Settings.of_data(Path(data)) if data else Settings.load())
-
-    done(do)
+    done(lambda: serve_part(name, settings_of_this_part()))
 
 
 @app.command(hidden=True)
