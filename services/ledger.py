@@ -332,12 +332,15 @@ class Ledger(Application[str]):
     ) -> tuple[Recorded, ...]:
         envelopes = [judged.envelope(fact, stream, after + nth, nth) for nth, fact in enumerate(facts, start=1)]
         stored = [StoredFact(envelope.case, envelope.position, envelope) for envelope in envelopes]
-        made = self.save(*stored, recording=recording, within=within)
+        made = self.events.put(stored, recording=recording, within=within)
         recorded_at = recording.recorded_at or judged.attempt.act.at
-        return tuple(
+        recorded = tuple(
             Recorded(envelope, fact, each.notification.id, recorded_at)
             for envelope, fact, each in zip(envelopes, facts, made, strict=True)
         )
+        if within is None and recording.library_changed_at is not None:
+            self._learn_what_comes_next(recorded, recording.library_changed_at)
+        return recorded
 
     def _decide_while_holding_the_lock(self, attempt: Attempt) -> Answer:
         """Nobody records meanwhile, so this decision cannot lose."""
@@ -478,6 +481,12 @@ class Ledger(Application[str]):
             self._cases.move_to_end(case)
             while len(self._cases) > CASES_IN_MEMORY:
                 self._cases.popitem(last=False)
+
+    def _learn_what_comes_next(self, recorded: Iterable[Recorded], before: int) -> None:
+        """What this process has just recorded, where it knows all that was recorded before: it need not be read."""
+        with self._mutex:
+            if self._register.position == before:
+                self._learn_of_the_library([each for each in recorded if each.envelope.touches])
 
     def _learn_of_the_library(self, shared: list[Recorded]) -> None:
         with self._mutex:

@@ -100,7 +100,8 @@ class Recording:
     """What goes with the events of one decision: whose command it answers, and what it was judged on.
 
     `judged` is the stream that was judged, `stood_at` its last position then; `reads` are the scopes of the library
-    that were looked at, as of log position `read_up_to`. When it is recorded, the database adds the rest.
+    that were looked at, as of log position `read_up_to`. When it is recorded, the database adds the rest:
+    `library_changed_at` is where the library was changed before this changed it, if it did.
     """
 
     sender: str = ""
@@ -114,6 +115,7 @@ class Recording:
     first: int = 0
     last: int = 0
     recorded_at: datetime | None = None
+    library_changed_at: int | None = None
 
 
 class ToRecord(NamedTuple):
@@ -125,10 +127,11 @@ class ToRecord(NamedTuple):
 
 class LedgerRecorder(PostgresApplicationRecorder):
     def __init__(self, datastore: PostgresDatastore, *, events_table_name: str = "events") -> None:
+        if isinstance(datastore.pool.kwargs, dict):
+            # before the library asks anything: its first question opens the pool
+            datastore.pool.kwargs.update(CONNECTION)
         super().__init__(datastore, events_table_name="events")
         self.channel_name = "ledger_events"
-        if isinstance(datastore.pool.kwargs, dict):
-            datastore.pool.kwargs.update(CONNECTION)
         self._together = GroupCommit[ToRecord, TupleRow](
             lambda group: self._asked(lambda conn: recorded_together(conn, group))
         )
@@ -242,7 +245,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
 
 def tuples(conn: Connection[DictRow]) -> Cursor[TupleRow]:
-    return conn.cursor(row_factory=tuple_row)
+    return conn.cursor(row_factory=tuple_row, binary=True)
 
 
 def described(recording: Recording) -> str:
@@ -279,3 +282,4 @@ def learn(recording: Recording, row: TupleRow) -> None:
     if outcome != "recorded":
         raise NotRecorded(outcome, detail)
     recording.first, recording.last, recording.recorded_at = first, last, recorded
+    recording.library_changed_at = int(detail) if detail else None

@@ -128,7 +128,8 @@ drop function if exists ledger.record_decision_in_events(
 --
 -- The lock makes log order the order of commits, and makes every check below free of races. Outcomes: recorded
 -- | answered (first, last, refusal and content hash of the first answer) | moved (a scope it read has changed)
--- | behind (a stream went on) | claimed (another case holds a claim). Only `recorded` has written anything.
+-- | behind (a stream went on) | claimed (another case holds a claim). Only `recorded` has written anything; where it
+-- changed what decisions know of the library, `detail` is the log position of the change before it.
 create or replace function ledger.record_decision_in_events(
     p_decision json, p_states bytea[],
     out outcome text, out first bigint, out last bigint, out refusal text, out content_hash text,
@@ -139,23 +140,28 @@ declare
     v_events ledger.events[];
     v_head   bigint;
     v_shared boolean;
+    v_claims boolean;
     v_by     record;
 begin
     -- before the lock: nobody waits for the reading of bytes
     select * into v_by from json_to_record(p_decision) as d (
         sender text, command_id text, content_hash text, refusal jsonb, judged text, stood_at bigint, reads text[],
         read_up_to bigint);
-    v_events := array(
-        select row (e."case", e.position, e.kind, s.state, s.nth, clock_timestamp(), e.event_id, e.at, e.occurred_at,
+    select array_agg(
+               row (e."case", e.position, e.kind, s.state, s.nth, clock_timestamp(), e.event_id, e.at, e.occurred_at,
                     (e.actor ->> 'kind') || ':' || (e.actor ->> 'id'), e.on_behalf_of, e.role, e.place, e.channel,
                     e.command_id, e.cause, e.correlation, e.policy, e.read_up_to, e.clauses,
                     cardinality(e.touches) > 0)::ledger.events
+               order by s.nth),
+           bool_or(cardinality(e.touches) > 0),
+           bool_or(cardinality(e.claims) + cardinality(e.releases) > 0)
+        into v_events, v_shared, v_claims
         from unnest(p_states) with ordinality as s (state, nth),
              json_to_record(convert_from(s.state, 'UTF8')::json) as e (
                 "case" text, position bigint, kind text, event_id text, at timestamptz, occurred_at timestamptz,
                 actor json, on_behalf_of text, role text, place text, channel text, command_id text, cause text,
-                correlation text, policy text, read_up_to bigint, clauses text[], touches text[])
-        order by s.nth);
+                correlation text, policy text, read_up_to bigint, clauses text[], touches text[], claims text[],
+                releases text[]);
 
     lock table ledger.events in exclusive mode;
 
@@ -197,9 +203,8 @@ begin
 
     select coalesce(max(e.notification_id), 0) + 1 into first from ledger.events e;
     last := first + cardinality(p_states) - 1;
-    select bool_or(e.shared) into v_shared from unnest(v_events) e;
 
-    if v_shared then
+    if v_claims then
         select k into detail
             from unnest(p_states) as s (state),
                  json_to_record(convert_from(s.state, 'UTF8')::json) as e ("case" text, claims text[]),
@@ -221,12 +226,16 @@ begin
                  json_to_record(convert_from(s.state, 'UTF8')::json) as e ("case" text, claims text[], releases text[]),
                  lateral (select distinct unnest(e.releases), false union all select distinct unnest(e.claims), true)
                      as k (key, claimed);
+    end if;
+
+    if v_shared then
         -- the first position of the append: whoever has read any event of it has read past this
         insert into ledger.scopes
             select distinct t, first
             from unnest(p_states) as s (state),
                  json_to_record(convert_from(s.state, 'UTF8')::json) as e (touches text[]),
                  unnest(e.touches) as t;
+        select coalesce(max(e.notification_id), 0)::text into detail from ledger.events e where e.shared;
     end if;
 
     recorded := clock_timestamp();

@@ -10,13 +10,13 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
-from threading import RLock
-from typing import Any, TypeVar, cast
+from threading import Lock, RLock
+from typing import Any, cast
 from uuid import uuid4
-from weakref import WeakValueDictionary
 
 from eventsourcing.persistence import PersistenceError
 from psycopg import Error as DatabaseError
@@ -75,13 +75,13 @@ EMPLOYMENT = "urn:ietf:params:scim:schemas:extension:imprimatur:2.0:User"
 LARGEST_BODY_BYTES = 1_048_576
 LARGEST_USER_CHARS = 70_000
 TRIES_WHERE_OTHERS_WRITE = 8
+# a resource shares its turn with some others: they wait for each other without need, which costs little
+TURNS = 64
 CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 LONGEST_LINE = 200
 VALUE_FILTER = re.compile(
     r'^(?P<list>[^\[\]]+)\[(?P<key>\w+) eq (?P<value>"[^"\\]*"|true|false)\]\.(?P<sub>\w+)$', re.IGNORECASE
 )
-
-T = TypeVar("T")
 
 log = logging.getLogger("imprimatur.scim")
 
@@ -231,7 +231,10 @@ class Mirror(InMemoryStorage):
 
 
 class LedgerStorage(AsyncScimStorage):
-    """What scim2-server asks of a storage, answered from the log and recorded in it."""
+    """What scim2-server asks of a storage, answered from the log and recorded in it.
+
+    It never suspends: a request is served whole in a thread of its own (see `driven`), and waits there for the log.
+    """
 
     supports_cursors = True
 
@@ -260,7 +263,9 @@ class LedgerStorage(AsyncScimStorage):
 
     def read_on(self) -> None:
         """Bring the resources up to what the log says now."""
-        self.catch_up(self._ledger.hr())
+        with reaching_the_log():
+            register = self._ledger.hr()
+        self.catch_up(register)
 
     def catch_up(self, register: HrRegister) -> None:
         with self._lock:
@@ -270,16 +275,18 @@ class LedgerStorage(AsyncScimStorage):
                 if system == self.system:
                     self._take(id_, register.resources.get((system, id_)))
 
-    def _take(self, id_: str, stored: StoredResource | None) -> None:
+    def _take(self, id_: str, stored: StoredResource | None, sealed_text: str = "") -> None:
         if stored is None:
             self._mirror.drop(id_)
         elif stored.version > self._mirror.version(id_):
-            self._mirror.hold(stored, self._resource(stored))
+            self._mirror.hold(stored, self._resource(stored, sealed_text))
 
-    def _resource(self, stored: StoredResource) -> Resource[Any]:
+    def _resource(self, stored: StoredResource, sealed_text: str) -> Resource[Any]:
         model = self._mirror.models[stored.type]
         if isinstance(stored.fact, GroupStored):
             resource = model.model_validate(stored.fact.resource)
+        elif sealed_text:
+            resource = model.model_validate_json(sealed_text)
         else:
             resource = self._opened(model, stored.fact, stored.command)
         resource.id, resource.meta = stored.id, meta_of(stored)
@@ -295,19 +302,19 @@ class LedgerStorage(AsyncScimStorage):
     # -- writing
 
     async def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
-        return await in_thread(self._write, resource_type, resource, uuid4().hex, 0)
+        return self._write(resource_type, resource, uuid4().hex, 0)
 
     async def update(
         self, resource_type: ResourceType, resource: Resource[Any], *, expected_version: str | None = None
     ) -> Resource[Any]:
         expected = self._version_replaced(resource_type, str(resource.id), expected_version)
-        return await in_thread(self._write, resource_type, resource, str(resource.id), expected)
+        return self._write(resource_type, resource, str(resource.id), expected)
 
     async def delete(
         self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None
     ) -> None:
         expected = self._version_replaced(resource_type, resource_id, expected_version)
-        await in_thread(self._delete, resource_type, resource_id, expected)
+        self._delete(resource_type, resource_id, expected)
 
     def _version_replaced(self, resource_type: ResourceType, id_: str, expected: str | None) -> int:
         known = self._mirror.held.get(id_)
@@ -323,22 +330,29 @@ class LedgerStorage(AsyncScimStorage):
         with self._lock:
             if self._mirror.is_taken(stored):
                 raise UniquenessException
-        command = self._command(type_name, stored, id_, expected, command_id)
-        self._submit(command, type_, id_, expected, command_id)
+        stored.id = stored.meta = None
+        text = "" if type_name == "Group" else self._text_of_user(stored)
+        made = self._store_user(text, id_, expected, command_id) if text else self._store_group(stored, id_, expected)
+        self._submit(made, type_, id_, expected, command_id, text)
         with self._lock:
-            return self._mirror.get(type_, id_)
+            known = self._mirror.held.get(id_)
+            if known is None or known.version == expected:
+                # gone again, or set aside for something newer: what stands is the answer
+                return self._mirror.get(type_, id_)
+        stored.id, stored.meta = id_, meta_of(known)
+        return stored
 
-    def _command(self, type_: str, resource: Resource[Any], id_: str, expected: int, command_id: str) -> Command:
-        resource.id = resource.meta = None
-        if type_ == "Group":
-            return self._store_group(resource.model_dump(mode="json"), id_, expected)
+    def _text_of_user(self, user: Resource[Any]) -> str:
         # a password that an HR system sends along is nothing we keep
-        cast(Any, resource).password = None
-        text = resource.model_dump_json()
-        sealed = self._sealed(text, id_, command_id)
-        return StoreUser(system=self.system, id=id_, said=said_by(json.loads(text)), resource=sealed, expected=expected)
+        cast(Any, user).password = None
+        return user.model_dump_json()
 
-    def _store_group(self, group: dict[str, Any], id_: str, expected: int) -> StoreGroup:
+    def _store_user(self, text: str, id_: str, expected: int, command_id: str) -> Command:
+        said, sealed = said_by(json.loads(text)), self._sealed(text, id_, command_id)
+        return StoreUser(system=self.system, id=id_, said=said, resource=sealed, expected=expected)
+
+    def _store_group(self, sent: Resource[Any], id_: str, expected: int) -> Command:
+        group = sent.model_dump(mode="json")
         return StoreGroup(
             system=self.system,
             id=id_,
@@ -357,20 +371,24 @@ class LedgerStorage(AsyncScimStorage):
         kind = DeleteGroup if type_.name == "Group" else DeleteUser
         self._submit(kind(system=self.system, id=id_, expected=expected), type_, id_, expected, str(uuid4()))
 
-    def _submit(self, command: Command, type_: ResourceType, id_: str, expected: int, command_id: str) -> None:
-        answer = self._ledger.submit_own(command, stream_of_resource(self.system, id_), self._sender, command_id)
+    def _submit(
+        self, command: Command, type_: ResourceType, id_: str, expected: int, command_id: str, sealed_text: str = ""
+    ) -> None:
+        with reaching_the_log():
+            answer = self._ledger.submit_own(command, stream_of_resource(self.system, id_), self._sender, command_id)
         if answer.refusal:
             self._explain(answer.refusal, type_, id_, expected)
-        self._learn(answer)
+        self._learn(answer, sealed_text)
 
-    def _learn(self, answer: Answer) -> None:
-        """What was just recorded shows at once; the log brings the same later, which changes nothing."""
+    def _learn(self, answer: Answer, sealed_text: str) -> None:
+        """What was just recorded shows at once, and is not opened again where its text is known; the log brings the
+        same later, which changes nothing."""
         own = HrRegister()
         with self._lock:
             for each in answer.facts:
                 own.learn(each.envelope, each.fact)
             for key in dict.fromkeys(own.journal):
-                self._take(key[1], self._with_its_birth(own.resources.get(key)))
+                self._take(key[1], self._with_its_birth(own.resources.get(key)), sealed_text)
 
     def _with_its_birth(self, stored: StoredResource | None) -> StoredResource | None:
         known = self._mirror.held.get(stored.id) if stored else None
@@ -401,11 +419,23 @@ def version_of(stored: StoredResource) -> str:
     return f'W/"{stored.version}"'
 
 
-async def in_thread(do: Callable[..., T], *with_: Any) -> T:
+@contextmanager
+def reaching_the_log() -> Iterator[None]:
     try:
-        return await asyncio.to_thread(do, *with_)
+        yield
     except (PersistenceError, DatabaseError, PoolTimeout) as error:
         raise away() from error
+
+
+def driven(serving: Coroutine[Any, Any, None]) -> None:
+    """Serves a request in this thread, from its first line to its last. The server asks asynchronously, but nothing
+    that it asks here suspends."""
+    try:
+        serving.send(None)
+    except StopIteration:
+        return
+    serving.close()
+    raise RuntimeError("a request of SCIM waits for an event loop, and has none")
 
 
 def away() -> SCIMException:
@@ -453,7 +483,7 @@ class Handler(AsyncScimHandler):
 
     def __init__(self, service: ScimService, storage: AsyncScimStorage) -> None:
         super().__init__(service, storage)
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns = [Lock() for _ in range(TURNS)]
 
     async def patch_resource(
         self, resource_type: ResourceType, resource_id: str, patch_op: PatchOp[Any], conditions: Conditions
@@ -476,15 +506,14 @@ class Handler(AsyncScimHandler):
     async def _in_turn(
         self, id_: str, write: Callable[[], Awaitable[Resource[Any]]], conditions: Conditions
     ) -> Resource[Any]:
-        turn = self._turns.setdefault(id_, asyncio.Lock())
-        async with turn:
+        with self._turns[hash(id_) % TURNS]:
             for _ in range(TRIES_WHERE_OTHERS_WRITE):
                 try:
                     return await write()
                 except PreconditionFailedException:
                     if conditions.if_match or conditions.if_none_match:
                         raise
-                    await in_thread(cast(LedgerStorage, self.storage).read_on)
+                    cast(LedgerStorage, self.storage).read_on()
             return await write()
 
 
@@ -513,12 +542,25 @@ class ScimDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        body = await whole_body(receive)
+        for message in await asyncio.to_thread(self._answered, scope, body):
+            await send(message)
+
+    def _answered(self, scope: Scope, body: bytes | None) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = []
+
+        async def tell(message: Any) -> None:
+            told.append(message)
+
+        driven(self._serve(scope, body, tell))
+        return told
+
+    async def _serve(self, scope: Scope, body: bytes | None, send: Send) -> None:
         try:
-            tenant = await in_thread(self._tenant, bearer_token(scope))
+            tenant = self._tenant(bearer_token(scope))
         except SCIMException as error:
             await self._nobody.send_response(self._nobody.service.error_response(error), send)
             return
-        body = await whole_body(receive)
         if body is None:
             too_large = PayloadTooLargeException(detail=f"at most {LARGEST_BODY_BYTES} bytes")
             await tenant.send_response(tenant.service.error_response(too_large), send)
@@ -529,7 +571,7 @@ class ScimDoor:
     async def warm(self) -> None:
         """Open what each system has stored before its first request has to wait for that."""
         try:
-            await in_thread(self._warm)
+            await asyncio.to_thread(self._warm)
         except Exception as error:  # what cannot be opened now is opened when it is asked for
             log.info("the resources of HR's systems are not read yet: %s", type(error).__name__)
 
@@ -542,7 +584,8 @@ class ScimDoor:
     def _tenant(self, token: str) -> Tenant:
         if not token:
             return self._nobody
-        register = self._ledger().hr()
+        with reaching_the_log():
+            register = self._ledger().hr()
         system = register.system_of_token(hash_of_token(token))
         return self._tenant_of(system, register) if system else self._nobody
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -23,10 +25,11 @@ from domain.account_creation_messages import (
 from domain.directory import STREAM as DIRECTORY
 from domain.directory import DeclareFriendsRole, ImportStaff
 from domain.facts import Envelope, Malformed
+from domain.hr_feed_messages import RegisterHrSystem, RevokeHrToken, stream_of
 from domain.waiting import LetTimePass
 from services.audit.verify import verify
 from services.ledger import FACTS_IN_MEMORY, TIMER, Answer, Judged, Ledger, columns_of, operator
-from services.recorder import NotRecorded
+from services.recorder import Known, LedgerRecorder, NotRecorded, Row
 from tests.proxy import DroppingProxy
 from tests.system import Database, Office, SetClock, a_case, a_request, sealed
 from workflows.messages import NO_CASE
@@ -409,6 +412,62 @@ def test_the_environment_of_the_process_cannot_choose_another_recorder(
     ledger.close()
 
 
+def test_every_connection_of_a_ledger_gives_up_on_a_dead_server_and_goes_by_index(database: Database) -> None:
+    ledger = Ledger(database.url("recorder"), SetClock(), pool_size=6)
+    ledger.library()
+    pool = ledger.recorder.datastore.pool
+    pool.wait()
+    asked = "select current_setting('application_name') || ' ' || current_setting('enable_seqscan') as told"
+    with ExitStack() as held:
+        connections = [held.enter_context(pool.connection()) for _ in range(6)]
+        said = [row["told"] for conn in connections for row in conn.execute(asked).fetchall()]
+    ledger.close()
+    assert said == ["imprimatur-ledger off"] * 6
+
+
+def renamed(office: Office, name: str) -> int:
+    """One person's name in the directory, changed by this process; where the log says so."""
+    person = office.ledger.library().person("p-bs-goodman-1")
+    assert person is not None
+    known_as = person.model_copy(update={"name": name})
+    feed = ImportStaff(feed_sha256=sha256(name.encode()).hexdigest(), people=(known_as,))
+    return office.ledger.submit_own(feed, DIRECTORY, OPERATOR, str(uuid4())).position
+
+
+def name_in(ledger: Ledger) -> str:
+    person = ledger.library().person("p-bs-goodman-1")
+    assert person is not None
+    return person.name
+
+
+def test_what_a_ledger_changed_of_the_library_itself_it_does_not_read_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    read_on = LedgerRecorder.read_on
+
+    def noted(recorder: LedgerRecorder, *asked: Any) -> tuple[list[Row], list[Row], Known | None]:
+        own, shared, known = read_on(recorder, *asked)
+        read.append(len(shared))
+        return own, shared, known
+
+    office.ledger.library()
+    monkeypatch.setattr(LedgerRecorder, "read_on", noted)
+    renamed(office, "Renamed Here")
+    assert name_in(office.ledger) == "Renamed Here"
+    assert sum(read) == 0
+
+
+def test_what_another_changed_between_is_not_passed_over(office: Office, another: Office) -> None:
+    registered = RegisterHrSystem(system="okta", token_sha256="0" * 64)
+    assert office.ledger.submit_own(registered, stream_of("okta"), OPERATOR, str(uuid4())).facts
+    renamed(another, "Renamed Elsewhere")
+    # decided on what is in memory, which has not read of it and need not: it asks after nobody
+    revoked = RevokeHrToken(system="okta")
+    assert office.ledger.submit_own(revoked, stream_of("okta"), OPERATOR, str(uuid4())).facts
+    assert name_in(office.ledger) == "Renamed Elsewhere"
+
+
 A_STREAM = "directory-00000000-0000-4000-8000-000000000001"
 
 
@@ -437,9 +496,7 @@ def test_a_refused_attempt_stands_beside_the_case_with_the_clause_and_the_comman
     assert state_of(office, case).position == 2
 
 
-def test_one_person_is_noted_so_often_in_an_hour_on_all_cases_together(
-    office: Office, database: Database
-) -> None:
+def test_one_person_is_noted_so_often_in_an_hour_on_all_cases_together(office: Office, database: Database) -> None:
     most = office.ledger.library().policy.settings.attempts_recorded_per_person_per_hour.value
     cases = [a_case() for _ in range(most + 5)]
     ids = [str(uuid4()) for _ in cases]
