@@ -37,6 +37,9 @@ CONNECTION = {
 }
 
 RECORD = "select * from ledger.record_decision_in_events(%s::json, %b::bytea[])"
+# an event is sent sooner as an argument of its own than as one of an array; a decision has rarely more than so many
+FEW = 4
+RECORD_FEW = [RECORD.replace("%b", f"array[{', '.join(['%b'] * events)}]") for events in range(FEW + 1)]
 RECORD_TOGETHER = "select * from ledger.record_decisions_in_events(%s::json[], %s::integer[], %b::bytea[])"
 EVENTS = "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
 STREAM_AFTER = EVENTS + "where originator_id = %s and originator_version > %s order by originator_version"
@@ -267,7 +270,10 @@ def described(recording: Recording) -> str:
 def recorded_together(conn: Connection[DictRow], group: Sequence[ToRecord]) -> list[TupleRow]:
     """The recording function's answer for each."""
     if len(group) == 1:
-        return tuples(conn).execute(RECORD, group[0], prepare=True).fetchall()
+        ((decision, states),) = group
+        if len(states) <= FEW:
+            return tuples(conn).execute(RECORD_FEW[len(states)], (decision, *states), prepare=True).fetchall()
+        return tuples(conn).execute(RECORD, (decision, states), prepare=True).fetchall()
     states = [state for each in group for state in each.states]
     asked = ([each.decision for each in group], [len(each.states) for each in group], states)
     return tuples(conn).execute(RECORD_TOGETHER, asked, prepare=True).fetchall()
