@@ -4,7 +4,7 @@ FROM python:3.12.12-slim-bookworm
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 
-RUN useradd --system --create-home --uid 10001 imprimatur && install -d -o imprimatur -g imprimatur -m 0700 /data
+RUN useradd --system --create-home --uid 10001 imprimatur && install -d -o imprimatur -g imprimatur -m 0700 /data /keys
 WORKDIR /app
 
 COPY requirements.lock ./

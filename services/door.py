@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from services.credentials import DoorKey
 from services.key_store import KeyFile
-from services.settings import Settings, secrets_folder
+from services.settings import Settings, SettingsError, secrets_folder
+
+KEY_FILE = "key-encryption.key"
 
 
 def door_key(settings: Settings) -> DoorKey:
@@ -12,4 +16,27 @@ def door_key(settings: Settings) -> DoorKey:
 
 
 def key_encryption_key(settings: Settings) -> KeyFile:
-    return KeyFile(settings.key_file or secrets_folder(settings.data) / "key-encryption.key").made()
+    """Made on first use. SettingsError where it cannot be."""
+    file = place_of_key(settings)
+    try:
+        return KeyFile(file).made()
+    except OSError as error:
+        raise SettingsError(
+            f"the key-encryption key cannot be kept in {file}: {error.strerror}; would pass: IMPRIMATUR_KEY_FILE with "
+            "a file outside DATA, in a folder that this user may write"
+        ) from None
+
+
+def place_of_key(settings: Settings) -> Path:
+    """Beside DATA and not in it, so that no copy of DATA carries the key that opens what is sealed there (PR-12). An
+    installation that began with its key inside keeps it there until someone moves it."""
+    if settings.key_file:
+        return settings.key_file
+    inside = secrets_folder(settings.data) / KEY_FILE
+    begun_so = inside.exists() or inside.with_name(f"{KEY_FILE}.next").exists()
+    return inside if begun_so else folder_of_keys(settings.data) / KEY_FILE
+
+
+def folder_of_keys(data: Path) -> Path:
+    data = data.absolute()
+    return data.with_name(f"{data.name}.keys")

@@ -64,14 +64,22 @@ def standing(settings: Settings) -> dict[str, Any]:
     with psycopg.connect(settings.keeper_url, connect_timeout=2) as conn:
         kek, keys, destroyed = conn.execute(STANDING).fetchone() or ("", 0, 0)
     there = kek is None or file.named(kek) is not None
-    return {"file": str(file.file), "kek": kek, "keys": keys, "destroyed": destroyed, "there": there}
+    inside = file.file.absolute().is_relative_to(settings.data.absolute())
+    return {
+        "file": str(file.file), "inside_data": inside, "kek": kek, "keys": keys, "destroyed": destroyed, "there": there,
+    }  # fmt: skip
 
 
 def how_it_stands(told: dict[str, Any]) -> str:
     there = "it is there" if told["there"] else "IT IS NOT THERE: nothing that is sealed can be opened"
+    apart = (
+        "\nIt is inside DATA, so every copy of DATA carries it: stop the system and move it (docs/privacy.md)"
+        if told["inside_data"]
+        else ""
+    )
     return (
         f"{told['keys']} keys are wrapped by {told['kek'] or 'none yet'}, from {told['file']}: {there}\n"
-        f"{told['destroyed']} keys were destroyed"
+        f"{told['destroyed']} keys were destroyed{apart}"
     )
 
 

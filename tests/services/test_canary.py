@@ -156,13 +156,10 @@ def until(come: Callable[[], Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canary]:
-    apart, kept = tmp_path_factory.mktemp("apart"), tmp_path_factory.mktemp("kept")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMPRIMATUR_KEY_FILE", str(apart / "key-encryption.key"))
-        with running_system() as system:
-            canary = Canary(system, kept)
-            through_every_entrance(canary)
-            yield canary
+    with running_system() as system:
+        canary = Canary(system, tmp_path_factory.mktemp("kept"))
+        through_every_entrance(canary)
+        yield canary
 
 
 # the entrances
@@ -551,6 +548,17 @@ def test_with_every_byte_and_todays_key_encryption_key_nothing_can_be_opened(can
     assert [each[1:] for each in sealed if opens(each, found)] == []
     assert the_search_gives_away(of_before, canary, gone.before)
     assert not the_search_gives_away(found, canary, gone.before)
+
+
+def test_no_copy_of_data_carries_a_key_encryption_key_of_then_or_of_now(canary: Canary, gone: Gone) -> None:
+    now = key_encryption_key(canary.settings).newest()
+    looked_at = 0
+    for file in (each for copy in ("before", "after") for each in (canary.kept / copy).rglob("*") if each.is_file()):
+        content, looked_at = file.read_bytes(), looked_at + 1
+        for key in (gone.kek, now):
+            written = (key._secret, base64.b64encode(key._secret), key._secret.hex().encode())
+            assert not any(form in content for form in written), file
+    assert looked_at
 
 
 Found = tuple[Sealed, str, str]

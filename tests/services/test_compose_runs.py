@@ -58,6 +58,7 @@ def composed() -> Iterator[Composed]:
         values = example_values() | {"POSTGRES_PASSWORD": postgres.passwords["superuser"]}
         places = {
             "postgres:5432": postgres.address, "temporal:7233": temporal.address, "/data": str(data),
+            "/keys/": f"{data.parent}/keys/",
             "/app/": f"{ROOT}/", "0.0.0.0": "127.0.0.1", "8080": str(free_port()),
         }  # fmt: skip
         env: dict[str, str] = {}

@@ -11,9 +11,11 @@ import psycopg
 import pytest
 
 from domain.facts import Evidence, Malformed, Sealed
+from services.door import key_encryption_key
 from services.evidence import LARGEST_FILE_BYTES, EvidenceStore
 from services.recorder import LedgerRecorder
 from services.seal import CannotOpen, KeyEncryptionKey, KeyFile, KeyStore, Seal, case_key
+from services.settings import Settings, SettingsError
 from tests.system import Database, Office, a_case
 
 SECRET = "Because the handle names a living patron."
@@ -148,6 +150,33 @@ def test_the_key_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> No
     assert KeyFile(file).made().newest().id == first.id
     assert file.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_the_key_stands_beside_data_and_not_in_it(tmp_path: Path) -> None:
+    settings = Settings.load(data=tmp_path / "var")
+    assert key_encryption_key(settings).file == tmp_path / "var.keys" / "key-encryption.key"
+    assert (tmp_path / "var.keys").stat().st_mode & 0o777 == 0o700
+    assert not (tmp_path / "var").exists()
+
+
+def test_an_installation_that_began_with_its_key_inside_goes_on_with_that_one(tmp_path: Path) -> None:
+    settings = Settings.load(data=tmp_path / "var")
+    inside = KeyFile(tmp_path / "var" / "secrets" / "key-encryption.key").made()
+    assert key_encryption_key(settings).newest().id == inside.newest().id
+    # a rotation was killed between the two files
+    inside.file.rename(inside.next)
+    assert key_encryption_key(settings).newest().id == inside.newest().id
+    # moved as docs/privacy.md says
+    (tmp_path / "var.keys").mkdir()
+    kept = inside.newest().id
+    inside.next.rename(tmp_path / "var.keys" / "key-encryption.key")
+    assert key_encryption_key(settings).newest().id == kept
+
+
+def test_where_the_key_cannot_be_kept_it_is_said_and_what_would_pass(tmp_path: Path) -> None:
+    (tmp_path / "var.keys").write_text("a file where the folder would be")
+    with pytest.raises(SettingsError, match=r"var\.keys.*IMPRIMATUR_KEY_FILE"):
+        key_encryption_key(Settings.load(data=tmp_path / "var"))
 
 
 # files
