@@ -142,6 +142,9 @@ declare
     v_shared boolean;
     v_claims boolean;
     v_by     record;
+    v_known  boolean;
+    v_moved  text;
+    v_next   bigint;
 begin
     -- before the lock: nobody waits for the reading of bytes
     select * into v_by from json_to_record(p_decision) as d (
@@ -165,31 +168,31 @@ begin
 
     lock table ledger.events in exclusive mode;
 
-    if v_by.command_id <> '' then
-        select 'answered', c.first, c.last, c.refusal::text, c.content_hash, c.stream
-            into outcome, first, last, refusal, content_hash, detail
-            from ledger.commands c where c.sender = v_by.sender and c.command_id = v_by.command_id;
-        if found then
-            return;
-        end if;
+    -- in one statement, since each has its price: the first answer, a scope that has moved, the stream's head, the log's
+    select c.first, c.last, c.refusal::text, c.content_hash, c.stream, c.stream is not null,
+           (select s.scope from ledger.scopes s
+                where s.scope = any (v_by.reads) and s.position > v_by.read_up_to limit 1),
+           (select coalesce(max(e.originator_version), 0) from ledger.events e where e.originator_id = v_by.judged),
+           (select coalesce(max(e.notification_id), 0) + 1 from ledger.events e)
+        into first, last, refusal, content_hash, detail, v_known, v_moved, v_head, v_next
+        from (select) as one left join ledger.commands c
+            on v_by.command_id <> '' and c.sender = v_by.sender and c.command_id = v_by.command_id;
+
+    if v_known then
+        outcome := 'answered';
+        return;
     end if;
 
-    if cardinality(v_by.reads) > 0 then
-        select s.scope into detail from ledger.scopes s
-            where s.scope = any (v_by.reads) and s.position > v_by.read_up_to limit 1;
-        if found then
-            outcome := 'moved';
-            return;
-        end if;
+    if v_moved is not null then
+        outcome := 'moved';
+        detail := v_moved;
+        return;
     end if;
 
-    if v_by.judged <> '' then
-        select max(e.originator_version) into v_head from ledger.events e where e.originator_id = v_by.judged;
-        if coalesce(v_head, 0) <> v_by.stood_at then
-            outcome := 'behind';
-            detail := v_by.judged;
-            return;
-        end if;
+    if v_by.judged <> '' and v_head <> v_by.stood_at then
+        outcome := 'behind';
+        detail := v_by.judged;
+        return;
     end if;
     if (v_events[1]).originator_id <> v_by.judged or (v_events[1]).originator_version <> v_by.stood_at + 1 then
         select max(e.originator_version) into v_head
@@ -201,7 +204,7 @@ begin
         end if;
     end if;
 
-    select coalesce(max(e.notification_id), 0) + 1 into first from ledger.events e;
+    first := v_next;
     last := first + cardinality(p_states) - 1;
 
     if v_claims then
