@@ -14,6 +14,7 @@ BENCH ?=
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
+TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := .venv/.set-up
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -51,13 +52,14 @@ lint: $(STAMP) ## ruff, mypy, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## all checks and tests that need nothing but the clone (PYTEST_ARGS=...)
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+test: lint ## all checks and tests that need nothing but the clone, the ordeals aside (PYTEST_ARGS=...)
+	$(BIN)/pytest $(TWO_AT_ONCE) -m "not ordeal" $(PYTEST_ARGS)
 
 bench: $(STAMP) ## the benchmarks, each against its baseline (BENCH=name)
 	@exec $(BIN)/python -m tests.bench $(if $(BENCH),"$(BENCH)")
 
-chaos: $(STAMP) ## kills, cuts, restarts (CASES=200 KILLS=30 SEED=n)
+chaos: $(STAMP) ## the ordeals, then kills, cuts, restarts (CASES=200 KILLS=30 SEED=n)
+	$(BIN)/pytest $(TWO_AT_ONCE) -m ordeal
 	@exec $(BIN)/python -m tests.chaos --cases $(CASES) --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 browser: ## tests in a real Chromium

@@ -17,6 +17,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.account_creation_messages import ApproveAccount, OpenAccount, RefuseAccount, WithdrawRequest
 from domain.run_history import RunHistoryKept, stream_of
+from services.audit import procedures
 from services.audit.history_keeper import HistoryKeeper
 from services.audit.replay import disagreements, in_words, replayed
 from services.audit.run_histories import packed, said, unpacked
@@ -141,6 +142,13 @@ async def test_a_decision_that_was_changed_is_named_by_the_judgement_and_by_the_
     assert any("says something else" in each and each.startswith("steps of ") for each in told)
 
 
+@pytest.fixture
+def asked_again_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often, where it is known beforehand that the case and the log will never agree."""
+    monkeypatch.setattr(procedures, "MEANWHILE_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("asked_again_sooner")
 async def test_a_step_that_was_taken_out_of_the_log_is_named(audited: Audited) -> None:
     """The tail is cut: the history still tells of it."""
     case = audited.cases["open"].case
@@ -161,6 +169,7 @@ async def test_a_step_that_was_taken_out_of_the_log_is_named(audited: Audited) -
     assert f"steps of {case}: {lost}" in told
 
 
+@pytest.mark.usefixtures("asked_again_sooner")
 async def test_a_step_that_stands_in_the_log_twice_is_named(audited: Audited) -> None:
     """The same event again, as a later one of the same case."""
     case = audited.cases["open"].case

@@ -99,6 +99,7 @@ async def test_a_workflow_that_was_reset_comes_to_where_the_ledger_is(running: R
     await withdrawn(case)
 
 
+@pytest.mark.ordeal
 async def test_a_run_that_no_worker_can_replay_is_begun_anew_nobody_s_command_is_lost_and_the_auditors_agree(
     running: Running, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

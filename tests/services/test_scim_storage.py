@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+from scim2_models import ScimProvider
 from scim2_server.storage import AsyncScimStorage
 from scim2_server.testing import AsyncScimStorageContract
 
@@ -23,6 +24,11 @@ def office(database: Database) -> Iterator[Office]:
 
 
 class TestTheStorageOverTheLog(AsyncScimStorageContract):
+    @pytest.fixture
+    def provider(self) -> ScimProvider:
+        """What is served; the contract's own would be made anew for each test."""
+        return scim_provider()
+
     @pytest.fixture
     def async_storage(self, office: Office) -> AsyncScimStorage:
         return LedgerStorage(f"hr-{next(NUMBERS)}", office.ledger, office.seal, scim_provider())

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import pytest
 from temporalio.common import RawValue
 
 from domain.account_creation_messages import ApproveAccount, OpenAccount, WithdrawRequest
@@ -52,6 +53,7 @@ async def test_a_command_sent_again_and_again_across_runs_is_done_once(running: 
     await case.replayed()
 
 
+@pytest.mark.ordeal
 async def test_twenty_thousand_junk_signals_do_not_keep_a_case_from_being_approved_and_opened(
     in_service: Running,
 ) -> None:
