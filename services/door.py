@@ -16,8 +16,10 @@ def door_key(settings: Settings) -> DoorKey:
 
 
 def key_encryption_key(settings: Settings) -> KeyFile:
-    """Made on first use. SettingsError where it cannot be."""
-    file = place_of_key(settings)
+    """Made on first use. SettingsError where it cannot be, or where another was named than this system began with."""
+    file, inside = place_of_key(settings), place_inside(settings)
+    if is_begun(inside) and not is_begun(file):
+        raise SettingsError(f"the key-encryption key of this system is in {inside}: stop it and move it to {file}")
     try:
         return KeyFile(file).made()
     except OSError as error:
@@ -32,9 +34,17 @@ def place_of_key(settings: Settings) -> Path:
     installation that began with its key inside keeps it there until someone moves it."""
     if settings.key_file:
         return settings.key_file
-    inside = secrets_folder(settings.data) / KEY_FILE
-    begun_so = inside.exists() or inside.with_name(f"{KEY_FILE}.next").exists()
-    return inside if begun_so else folder_of_keys(settings.data) / KEY_FILE
+    inside = place_inside(settings)
+    return inside if is_begun(inside) else folder_of_keys(settings.data) / KEY_FILE
+
+
+def place_inside(settings: Settings) -> Path:
+    return secrets_folder(settings.data) / KEY_FILE
+
+
+def is_begun(file: Path) -> bool:
+    keys = KeyFile(file)
+    return keys.file.exists() or keys.next.exists()
 
 
 def folder_of_keys(data: Path) -> Path:

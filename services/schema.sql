@@ -157,7 +157,7 @@ begin
                     cardinality(e.touches) > 0)::ledger.events
                order by s.nth),
            bool_or(cardinality(e.touches) > 0),
-           bool_or(cardinality(e.claims) + cardinality(e.releases) > 0)
+           bool_or(cardinality(e.claims) > 0 or cardinality(e.releases) > 0)
         into v_events, v_shared, v_claims
         from unnest(p_states) with ordinality as s (state, nth),
              json_to_record(convert_from(s.state, 'UTF8')::json) as e (

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
@@ -77,6 +78,7 @@ LARGEST_USER_CHARS = 70_000
 TRIES_WHERE_OTHERS_WRITE = 8
 # a resource shares its turn with some others: they wait for each other without need, which costs little
 TURNS = 64
+REQUESTS_AT_ONCE = 8
 CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 LONGEST_LINE = 200
 VALUE_FILTER = re.compile(
@@ -264,16 +266,16 @@ class LedgerStorage(AsyncScimStorage):
     def read_on(self) -> None:
         """Bring the resources up to what the log says now."""
         with reaching_the_log():
-            register = self._ledger.hr()
-        self.catch_up(register)
+            self.catch_up(self._ledger.hr())
 
     def catch_up(self, register: HrRegister) -> None:
         with self._lock:
             fresh = register.journal[self._read_to :]
-            self._read_to += len(fresh)
             for system, id_ in dict.fromkeys(fresh):
                 if system == self.system:
                     self._take(id_, register.resources.get((system, id_)))
+            # not before: what could not be opened now is taken up again
+            self._read_to += len(fresh)
 
     def _take(self, id_: str, stored: StoredResource | None, sealed_text: str = "") -> None:
         if stored is None:
@@ -333,11 +335,11 @@ class LedgerStorage(AsyncScimStorage):
         stored.id = stored.meta = None
         text = "" if type_name == "Group" else self._text_of_user(stored)
         made = self._store_user(text, id_, expected, command_id) if text else self._store_group(stored, id_, expected)
-        self._submit(made, type_, id_, expected, command_id, text)
+        written = self._submit(made, type_, id_, expected, command_id, text)
         with self._lock:
             known = self._mirror.held.get(id_)
-            if known is None or known.version == expected:
-                # gone again, or set aside for something newer: what stands is the answer
+            if known is None or known.version != written:
+                # gone again, changed again, or set aside for something newer: what stands is the answer
                 return self._mirror.get(type_, id_)
         stored.id, stored.meta = id_, meta_of(known)
         return stored
@@ -365,7 +367,8 @@ class LedgerStorage(AsyncScimStorage):
     def _sealed(self, text: str, id_: str, command_id: str) -> Sealed:
         if len(text) > LARGEST_USER_CHARS:
             raise PayloadTooLargeException(detail=f"a user of {len(text)} characters; at most {LARGEST_USER_CHARS}")
-        return self._seal.text(text, stream_of_resource(self.system, id_), command_id, "resource")
+        with reaching_the_log():
+            return self._seal.text(text, stream_of_resource(self.system, id_), command_id, "resource")
 
     def _delete(self, type_: ResourceType, id_: str, expected: int) -> None:
         kind = DeleteGroup if type_.name == "Group" else DeleteUser
@@ -373,14 +376,16 @@ class LedgerStorage(AsyncScimStorage):
 
     def _submit(
         self, command: Command, type_: ResourceType, id_: str, expected: int, command_id: str, sealed_text: str = ""
-    ) -> None:
+    ) -> int:
+        """The version that was recorded; 0 for none."""
         with reaching_the_log():
             answer = self._ledger.submit_own(command, stream_of_resource(self.system, id_), self._sender, command_id)
         if answer.refusal:
             self._explain(answer.refusal, type_, id_, expected)
-        self._learn(answer, sealed_text)
+        recorded = self._learn(answer, sealed_text).resources.get((self.system, id_))
+        return recorded.version if recorded else 0
 
-    def _learn(self, answer: Answer, sealed_text: str) -> None:
+    def _learn(self, answer: Answer, sealed_text: str) -> HrRegister:
         """What was just recorded shows at once, and is not opened again where its text is known; the log brings the
         same later, which changes nothing."""
         own = HrRegister()
@@ -389,6 +394,7 @@ class LedgerStorage(AsyncScimStorage):
                 own.learn(each.envelope, each.fact)
             for key in dict.fromkeys(own.journal):
                 self._take(key[1], self._with_its_birth(own.resources.get(key)), sealed_text)
+        return own
 
     def _with_its_birth(self, stored: StoredResource | None) -> StoredResource | None:
         known = self._mirror.held.get(stored.id) if stored else None
@@ -538,12 +544,15 @@ class ScimDoor:
         self._tenants: dict[str, Tenant] = {}
         self._nobody = Tenant(cast(Any, InMemoryStorage()), self.provider, known=False)
         self._lock = RLock()
+        # its own: who waits here for a turn keeps nobody waiting at another door
+        self._threads = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="scim")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         body = await whole_body(receive)
-        for message in await asyncio.to_thread(self._answered, scope, body):
+        loop = asyncio.get_running_loop()
+        for message in await loop.run_in_executor(self._threads, self._answered, scope, body):
             await send(message)
 
     def _answered(self, scope: Scope, body: bytes | None) -> list[dict[str, Any]]:
@@ -586,8 +595,8 @@ class ScimDoor:
             return self._nobody
         with reaching_the_log():
             register = self._ledger().hr()
-        system = register.system_of_token(hash_of_token(token))
-        return self._tenant_of(system, register) if system else self._nobody
+            system = register.system_of_token(hash_of_token(token))
+            return self._tenant_of(system, register) if system else self._nobody
 
     def _tenant_of(self, system: str, register: HrRegister) -> Tenant:
         with self._lock:

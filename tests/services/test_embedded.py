@@ -216,6 +216,7 @@ def test_up_starts_in_order_and_sigterm_stops_all_of_it(data: Path) -> None:
         assert status(data) == []
 
 
+@pytest.mark.ordeal
 def test_a_dead_part_is_started_again_and_the_others_go_on(data: Path) -> None:
     with up(data) as running:
         running.until_said("Imprimatur is up")
@@ -229,6 +230,7 @@ def test_a_dead_part_is_started_again_and_the_others_go_on(data: Path) -> None:
             assert {n for n in after if after[n] != before[n]} == {name}
 
 
+@pytest.mark.ordeal
 def test_two_ups_on_one_folder_are_refused_and_one_after_the_other_goes_on(data: Path) -> None:
     with up(data) as first:
         first.until_said("Imprimatur is up")
@@ -244,6 +246,7 @@ def test_two_ups_on_one_folder_are_refused_and_one_after_the_other_goes_on(data:
         assert [part.address for part in status(data)] == addresses
 
 
+@pytest.mark.ordeal
 def test_nothing_outlives_a_killed_up_and_the_next_one_starts(data: Path) -> None:
     with up(data) as killed:
         killed.until_said("Imprimatur is up")

@@ -24,6 +24,8 @@ from services.ledger import operator
 from tests.rivals import Imports, Sends, Told, at_once
 from tests.system import MONDAY, POLICY, Database, Office, a_case, a_request, sealed
 
+pytestmark = pytest.mark.ordeal
+
 ROUNDS = 12
 
 

@@ -189,8 +189,9 @@ def test_the_pauses_grow_and_have_an_end(
     office.answers = ["451 no"] * 1000
     clock = SetClock()
     begun, pauses = clock.now(), []
+    sender = mailer(url, tmp_path, post, clock)
     while True:
-        go_round(mailer(url, tmp_path, post, clock), url)
+        go_round(sender, url)
         marked = delivery(url, case)
         if marked["state"] == "undeliverable":
             break

@@ -208,6 +208,7 @@ def test_each_projection_goes_on_by_itself(url: str, life: Life, positions: Posi
         assert not positions.wait_for(newest, ["account_register", "inbox"], timeout=0.1)
 
 
+@pytest.mark.ordeal
 def test_it_goes_on_after_the_database_was_away(tmp_path: Path, life: Life) -> None:
     server = EmbeddedPostgreSQL(tmp_path / "away")
     server.start()

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from psycopg_pool import PoolTimeout
 
 from domain.directory import OfPerson, Person
 from domain.facts import ActorKind, Channel
 from domain.hr_feed_messages import UserStored, stream_of_resource
 from services.hr import office as hr_office
 from services.hr.scim import EMPLOYMENT, LARGEST_BODY_BYTES, ScimDoor
+from services.ledger import Ledger
+from services.seal import Seal
 from tests.system import Database, Office
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -106,6 +109,29 @@ def at_the_door(office: Office, token: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=transport, base_url="http://library.example", headers={"Authorization": f"Bearer {token}"}, timeout=60
     )
+
+
+# what is away
+
+
+@pytest.mark.parametrize("question", [(Ledger, "hr"), (Ledger, "submit_own"), (Seal, "text"), (Seal, "opened")])
+async def test_with_a_database_away_hr_is_told_to_send_it_again_and_can(
+    hr: Hr, monkeypatch: pytest.MonkeyPatch, question: tuple[type, str]
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise PoolTimeout("the database does not answer")
+
+    known = await hr.user("kept@example.org")
+    token = hr.http.headers["Authorization"].removeprefix("Bearer ")
+    # a door that has to open first what was stored before
+    async with at_the_door(hr.office, token) as other:
+        with monkeypatch.context() as patched:
+            patched.setattr(*question, away)
+            answer = await other.put(f"/scim/v2/Users/{known['id']}", json=a_user("kept@example.org", "E-kept"))
+            assert answer.status_code == 503, answer.text
+            assert "send it again" in answer.json()["detail"]
+        again = await other.put(f"/scim/v2/Users/{known['id']}", json=a_user("kept@example.org", "E-kept"))
+    assert again.status_code == 200, again.text
 
 
 # people

@@ -173,6 +173,17 @@ def test_an_installation_that_began_with_its_key_inside_goes_on_with_that_one(tm
     assert key_encryption_key(settings).newest().id == kept
 
 
+def test_another_place_is_not_begun_with_while_the_key_lies_inside(tmp_path: Path) -> None:
+    inside = KeyFile(tmp_path / "var" / "secrets" / "key-encryption.key").made()
+    settings = Settings.load(data=tmp_path / "var", key_file=tmp_path / "apart" / "key-encryption.key")
+    with pytest.raises(SettingsError, match="move it to"):
+        key_encryption_key(settings)
+    (tmp_path / "apart").mkdir()
+    kept = inside.newest().id
+    inside.file.rename(tmp_path / "apart" / "key-encryption.key")
+    assert key_encryption_key(settings).newest().id == kept
+
+
 def test_where_the_key_cannot_be_kept_it_is_said_and_what_would_pass(tmp_path: Path) -> None:
     (tmp_path / "var.keys").write_text("a file where the folder would be")
     with pytest.raises(SettingsError, match=r"var\.keys.*IMPRIMATUR_KEY_FILE"):
