@@ -47,7 +47,7 @@ from services.submissions import Submission
 from tests.system import Database, Office, a_case, a_request
 
 WRITERS = 8
-ROUNDS = 15
+ROUNDS = 11
 EACH = 40
 NOTE = "The page is made under the name that was asked for, with the pictures of the branch. " * 3
 NEVER_LONGER_THAN = 60.0

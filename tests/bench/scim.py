@@ -28,7 +28,7 @@ from tests.system import Database, Office
 GOAL = 0.3
 PEOPLE = 2_000
 CHANGES = 200
-ROUNDS = 5
+ROUNDS = 11
 BULK_OF = 500
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 MESSAGES = "urn:ietf:params:scim:api:messages:2.0"
