@@ -1,7 +1,8 @@
 """How fast does a sync of changes go into a directory of 2,000 people, against scim2-server on its memory?
 
 Both sides are the same server behind the same in-process client; ours also reads the token, mends what vendors send,
-seals, decides and records each change on PostgreSQL. The baseline is asked nothing of that. Rounds are interleaved.
+seals, decides and records each change on PostgreSQL. The baseline is asked nothing of that. Rounds are interleaved,
+each with the baseline on both sides of ours.
 """
 
 from __future__ import annotations
