@@ -15,9 +15,10 @@ from psycopg_pool import PoolTimeout
 from domain.directory import OfPerson, Person
 from domain.facts import ActorKind, Channel
 from domain.hr_feed_messages import UserStored, stream_of_resource
+from domain.hr_register import HrRegister
 from services.hr import office as hr_office
-from services.hr.scim import EMPLOYMENT, LARGEST_BODY_BYTES, ScimDoor
-from services.ledger import Ledger
+from services.hr.scim import EMPLOYMENT, LARGEST_BODY_BYTES, LedgerStorage, ScimDoor
+from services.ledger import Answer, Ledger
 from services.seal import Seal
 from tests.system import Database, Office
 
@@ -132,6 +133,28 @@ async def test_with_a_database_away_hr_is_told_to_send_it_again_and_can(
             assert "send it again" in answer.json()["detail"]
         again = await other.put(f"/scim/v2/Users/{known['id']}", json=a_user("kept@example.org", "E-kept"))
     assert again.status_code == 200, again.text
+
+
+async def test_what_another_process_wrote_meanwhile_is_the_answer_with_its_own_version(
+    hr: Hr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = LedgerStorage._learn
+
+    def and_then_of_another(storage: LedgerStorage, answer: Answer, text: str) -> HrRegister:
+        own = learn(storage, answer, text)
+        for (_, id_), written in own.resources.items():
+            newer = written._replace(version=written.version + 1)
+            storage._take(id_, newer, text.replace("Library Clerk", "Cataloger"))
+        return own
+
+    user = await hr.user()
+    sent = {name: value for name, value in user.items() if name not in ("id", "meta")}
+    with monkeypatch.context() as patched:
+        patched.setattr(LedgerStorage, "_learn", and_then_of_another)
+        answer = await hr.send("PUT", f"/Users/{user['id']}", sent | {"displayName": "Ada Lovelace Reader"})
+    assert answer.status_code == 200, answer.text
+    now = await hr.get(user)
+    assert (answer.json()["title"], answer.headers["ETag"]) == ("Cataloger", now["meta"]["version"])
 
 
 # people
