@@ -17,34 +17,23 @@ def door_key(settings: Settings) -> DoorKey:
 
 def key_encryption_key(settings: Settings) -> KeyFile:
     """Made on first use. SettingsError where it cannot be, or where another was named than this system began with."""
-    file, inside = place_of_key(settings), place_inside(settings)
-    if is_begun(inside) and not is_begun(file):
-        raise SettingsError(f"the key-encryption key of this system is in {inside}: stop it and move it to {file}")
+    inside = KeyFile(secrets_folder(settings.data) / KEY_FILE)
+    if settings.key_file is None and inside.is_begun():
+        # an installation that began so keeps it there until someone moves it
+        return inside
+    # beside DATA and not in it, so that no copy of DATA carries the key that opens what is sealed there (PR-12)
+    key = KeyFile(settings.key_file or folder_of_keys(settings.data) / KEY_FILE)
+    if inside.is_begun() and not key.is_begun():
+        raise SettingsError(
+            f"the key-encryption key of this system is in {inside.file}: stop it and move it to {key.file}"
+        )
     try:
-        return KeyFile(file).made()
+        return key.made()
     except OSError as error:
         raise SettingsError(
-            f"the key-encryption key cannot be kept in {file}: {error.strerror}; would pass: IMPRIMATUR_KEY_FILE with "
-            "a file outside DATA, in a folder that this user may write"
+            f"the key-encryption key cannot be kept in {key.file}: {error.strerror}; would pass: IMPRIMATUR_KEY_FILE "
+            "with a file outside DATA, in a folder that this user may write"
         ) from None
-
-
-def place_of_key(settings: Settings) -> Path:
-    """Beside DATA and not in it, so that no copy of DATA carries the key that opens what is sealed there (PR-12). An
-    installation that began with its key inside keeps it there until someone moves it."""
-    if settings.key_file:
-        return settings.key_file
-    inside = place_inside(settings)
-    return inside if is_begun(inside) else folder_of_keys(settings.data) / KEY_FILE
-
-
-def place_inside(settings: Settings) -> Path:
-    return secrets_folder(settings.data) / KEY_FILE
-
-
-def is_begun(file: Path) -> bool:
-    keys = KeyFile(file)
-    return keys.file.exists() or keys.next.exists()
 
 
 def folder_of_keys(data: Path) -> Path:

@@ -91,9 +91,12 @@ class KeyFile:
     def __init__(self, file: Path) -> None:
         self.file, self.next = file, file.with_name(f"{file.name}.next")
 
+    def is_begun(self) -> bool:
+        return self.file.exists() or self.next.exists()
+
     def made(self) -> KeyFile:
         """The same, with a key in it: made on first use, by whoever is first."""
-        if not self.file.exists() and not self.next.exists():
+        if not self.is_begun():
             self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fresh = self.file.with_name(f"{self.file.name}.{uuid4().hex}")
             write_secret(fresh, os.urandom(KEY_BYTES))

@@ -200,6 +200,21 @@ DATES: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
 )
 
 
+# what is away
+
+
+@contextmanager
+def reaching_the_log() -> Iterator[None]:
+    try:
+        yield
+    except (PersistenceError, DatabaseError, PoolTimeout) as error:
+        raise away() from error
+
+
+def away() -> SCIMException:
+    return SCIMException.from_error(Error(status=503, detail="The log cannot be reached; send it again"))
+
+
 # the resources of one system
 
 
@@ -263,10 +278,10 @@ class LedgerStorage(AsyncScimStorage):
         with self._lock:
             return self._mirror.search(resource_types, search_request, position=position)
 
+    @reaching_the_log()
     def read_on(self) -> None:
         """Bring the resources up to what the log says now."""
-        with reaching_the_log():
-            self.catch_up(self._ledger.hr())
+        self.catch_up(self._ledger.hr())
 
     def catch_up(self, register: HrRegister) -> None:
         with self._lock:
@@ -326,6 +341,7 @@ class LedgerStorage(AsyncScimStorage):
             raise PreconditionFailedException
         return known.version
 
+    @reaching_the_log()
     def _write(self, type_: ResourceType, resource: Resource[Any], id_: str, expected: int) -> Resource[Any]:
         command_id, type_name = str(uuid4()), str(type_.name)
         stored = resource.model_copy(update={"id": id_, "meta": Meta(resource_type=type_name)})
@@ -367,9 +383,9 @@ class LedgerStorage(AsyncScimStorage):
     def _sealed(self, text: str, id_: str, command_id: str) -> Sealed:
         if len(text) > LARGEST_USER_CHARS:
             raise PayloadTooLargeException(detail=f"a user of {len(text)} characters; at most {LARGEST_USER_CHARS}")
-        with reaching_the_log():
-            return self._seal.text(text, stream_of_resource(self.system, id_), command_id, "resource")
+        return self._seal.text(text, stream_of_resource(self.system, id_), command_id, "resource")
 
+    @reaching_the_log()
     def _delete(self, type_: ResourceType, id_: str, expected: int) -> None:
         kind = DeleteGroup if type_.name == "Group" else DeleteUser
         self._submit(kind(system=self.system, id=id_, expected=expected), type_, id_, expected, str(uuid4()))
@@ -378,8 +394,7 @@ class LedgerStorage(AsyncScimStorage):
         self, command: Command, type_: ResourceType, id_: str, expected: int, command_id: str, sealed_text: str = ""
     ) -> int:
         """The version that was recorded; 0 for none."""
-        with reaching_the_log():
-            answer = self._ledger.submit_own(command, stream_of_resource(self.system, id_), self._sender, command_id)
+        answer = self._ledger.submit_own(command, stream_of_resource(self.system, id_), self._sender, command_id)
         if answer.refusal:
             self._explain(answer.refusal, type_, id_, expected)
         recorded = self._learn(answer, sealed_text).resources.get((self.system, id_))
@@ -425,14 +440,6 @@ def version_of(stored: StoredResource) -> str:
     return f'W/"{stored.version}"'
 
 
-@contextmanager
-def reaching_the_log() -> Iterator[None]:
-    try:
-        yield
-    except (PersistenceError, DatabaseError, PoolTimeout) as error:
-        raise away() from error
-
-
 def driven(serving: Coroutine[Any, Any, None]) -> None:
     """Serves a request in this thread, from its first line to its last. The server asks asynchronously, but nothing
     that it asks here suspends."""
@@ -442,10 +449,6 @@ def driven(serving: Coroutine[Any, Any, None]) -> None:
         return
     serving.close()
     raise RuntimeError("a request of SCIM waits for an event loop, and has none")
-
-
-def away() -> SCIMException:
-    return SCIMException.from_error(Error(status=503, detail="The log cannot be reached; send it again"))
 
 
 # the protocol, where it needs the state
@@ -590,13 +593,13 @@ class ScimDoor:
             if known.token_sha256:
                 self._tenant_of(system, register)
 
+    @reaching_the_log()
     def _tenant(self, token: str) -> Tenant:
         if not token:
             return self._nobody
-        with reaching_the_log():
-            register = self._ledger().hr()
-            system = register.system_of_token(hash_of_token(token))
-            return self._tenant_of(system, register) if system else self._nobody
+        register = self._ledger().hr()
+        system = register.system_of_token(hash_of_token(token))
+        return self._tenant_of(system, register) if system else self._nobody
 
     def _tenant_of(self, system: str, register: HrRegister) -> Tenant:
         with self._lock:

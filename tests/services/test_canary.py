@@ -34,10 +34,10 @@ from services.settings import Settings, secrets_folder
 from tests.services.running import RunningSystem, running_system
 from tests.services.traces import a_tag, unwrapped_by, where, wrapped_keys_in
 
-BRANCH, DIRECTOR, COORDINATOR, AUDITOR = "p-bm-durant", "p-ed", "p-mac", "p-auditor"
-ENTRUSTED, IN_A_PLAIN_SIGNAL = a_tag(), a_tag()
 pytestmark = pytest.mark.ordeal
 
+BRANCH, DIRECTOR, COORDINATOR, AUDITOR = "p-bm-durant", "p-ed", "p-mac", "p-auditor"
+ENTRUSTED, IN_A_PLAIN_SIGNAL = a_tag(), a_tag()
 ERASED = "[erased]"
 WITHIN_SECONDS = 60.0
 
