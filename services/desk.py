@@ -13,9 +13,6 @@ from functools import cached_property
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID, uuid4, uuid5
 
-from eventsourcing.persistence import PersistenceError
-from psycopg import Error as DatabaseError
-from psycopg_pool import PoolTimeout
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -51,6 +48,7 @@ from services.ledger import Ledger, Sender, operator
 from services.openings import opened_for
 from services.patron_forms import note_patrons, numbered
 from services.patrons import PatronIndex
+from services.recorder import DATABASE_AWAY
 from services.seal import KeyStore, Seal
 from services.sending import Sending, Unreachable
 from services.settings import Settings
@@ -192,7 +190,7 @@ class Desk:
     ) -> Submission:
         try:
             return await asyncio.to_thread(self._prepare, case, kind, fields, caller, id_, concerns)
-        except (PersistenceError, DatabaseError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             raise Unreachable("PostgreSQL", id_) from error
 
     def _prepare(
@@ -325,7 +323,7 @@ class Desk:
         urls = self.settings.reader_url, self.settings.projector_url
         try:
             return await replayed(*urls, client, evidence)
-        except (PersistenceError, DatabaseError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             raise Unreachable("PostgreSQL") from error
         except RPCError as error:
             raise Unreachable(f"Temporal at {self.settings.temporal_address}") from error
@@ -414,7 +412,7 @@ class Desk:
     async def _in_thread(self, do: Callable[P, T], *with_: P.args, **named: P.kwargs) -> T:
         try:
             return await asyncio.to_thread(do, *with_, **named)
-        except (PersistenceError, DatabaseError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             raise Unreachable("PostgreSQL") from error
 
 

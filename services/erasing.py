@@ -11,10 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import uuid5
 
-from eventsourcing.persistence import PersistenceError
 from psycopg import Error as DatabaseError
 from psycopg.sql import SQL
-from psycopg_pool import PoolTimeout
 from temporalio import activity
 
 from domain.attempts import SUFFIX
@@ -28,6 +26,7 @@ from services.key_rotation import destroy, finish
 from services.key_store import CannotOpen, KeyFile
 from services.ledger import EVENT_IDS, SYSTEM, Ledger, stem_of
 from services.patrons import PatronIndex
+from services.recorder import DATABASE_AWAY
 from workflows.erasure import DESTROY, LOOK
 from workflows.messages import Ask, Told
 
@@ -117,7 +116,7 @@ class IndexSweeper:
         while not stop.is_set():
             try:
                 await asyncio.to_thread(self.one_pass)
-            except (Refused, CannotOpen, DatabaseError, PersistenceError, PoolTimeout) as error:
+            except (Refused, CannotOpen, *DATABASE_AWAY) as error:
                 log.warning("the search for patrons was not swept: %s", type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), SWEEP_EVERY_SECONDS)

@@ -14,13 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
+from eventsourcing.persistence import InterfaceError, OperationalError, PersistenceError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Connection, Cursor
+from psycopg import Error as DatabaseError
 from psycopg.errors import LockNotAvailable
 from psycopg.rows import DictRow, TupleRow, tuple_row
+from psycopg_pool import PoolTimeout
 
 from services.group_commit import GroupCommit
+
+# what is raised where PostgreSQL does not answer: by the library, by the driver, by its pool
+DATABASE_AWAY = (PersistenceError, DatabaseError, PoolTimeout)
 
 ATTEMPTS = 10
 WAIT_SECONDS = 0.2

@@ -8,9 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from eventsourcing.persistence import PersistenceError
-from psycopg import Error as DatabaseError
-from psycopg_pool import PoolTimeout
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -32,6 +29,7 @@ from services.activities import as_answer, as_malformed
 from services.credentials import Unproven
 from services.ledger import Answer, Ledger, Sender, unproven_refusal
 from services.reconciler import Reconciler
+from services.recorder import DATABASE_AWAY
 from services.settings import Settings
 from services.submissions import Submission
 from workflows.case import SEARCH_ATTRIBUTES, what_is_seen
@@ -70,7 +68,7 @@ class Sending:
                 return await sending
         except TimeoutError as error:
             raise Unreachable(f"a worker (none answered in {ANSWER_WITHIN.seconds} s)", id_) from error
-        except (PersistenceError, DatabaseError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             raise Unreachable("PostgreSQL", id_) from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise_if_cancelled()

@@ -19,9 +19,6 @@ from threading import Lock, RLock
 from typing import Any, cast
 from uuid import uuid4
 
-from eventsourcing.persistence import PersistenceError
-from psycopg import Error as DatabaseError
-from psycopg_pool import PoolTimeout
 from pydantic import ValidationError
 from scim2_models import (
     AuthenticationScheme,
@@ -70,6 +67,7 @@ from domain.hr_register import HrRegister, StoredResource
 from services.hr.normaliser import ENTERPRISE, normalised
 from services.hr.tokens import as_system, hash_of_token
 from services.ledger import Answer, Ledger, Refusal
+from services.recorder import DATABASE_AWAY
 from services.seal import CannotOpen, Seal
 
 EMPLOYMENT = "urn:ietf:params:scim:schemas:extension:imprimatur:2.0:User"
@@ -207,7 +205,7 @@ DATES: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
 def reaching_the_log() -> Iterator[None]:
     try:
         yield
-    except (PersistenceError, DatabaseError, PoolTimeout) as error:
+    except DATABASE_AWAY as error:
         raise away() from error
 
 
