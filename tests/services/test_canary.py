@@ -32,7 +32,7 @@ from services.patrons import PatronIndex, digest, normalised
 from services.seal import Opening
 from services.settings import Settings, secrets_folder
 from tests.services.running import RunningSystem, running_system
-from tests.services.traces import a_tag, unwrapped_by, where, wrapped_keys_in
+from tests.services.traces import a_tag, contents_of, unwrapped_by, where, wrapped_keys_in
 
 pytestmark = pytest.mark.ordeal
 
@@ -555,8 +555,8 @@ def test_with_every_byte_and_todays_key_encryption_key_nothing_can_be_opened(can
 def test_no_copy_of_data_carries_a_key_encryption_key_of_then_or_of_now(canary: Canary, gone: Gone) -> None:
     now = key_encryption_key(canary.settings).newest()
     looked_at = 0
-    for file in (each for copy in ("before", "after") for each in (canary.kept / copy).rglob("*") if each.is_file()):
-        content, looked_at = file.read_bytes(), looked_at + 1
+    for file, content in contents_of(canary.kept / "before", canary.kept / "after"):
+        looked_at += 1
         for key in (gone.kek, now):
             written = (key._secret, base64.b64encode(key._secret), key._secret.hex().encode())
             assert not any(form in content for form in written), file

@@ -69,20 +69,22 @@ def unpacked_in(content: bytes) -> Iterator[tuple[int, bytes]]:
             yield start.start(), inner
 
 
-def files_in(*folders: Path) -> Iterator[Path]:
+def contents_of(*folders: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file with what is in it; a server at work takes its temporary ones away before they are read."""
     for folder in folders:
-        yield from sorted(each for each in folder.rglob("*") if each.is_file() and not each.is_symlink())
+        for file in sorted(each for each in folder.rglob("*") if each.is_file() and not each.is_symlink()):
+            try:
+                content = file.read_bytes()
+            except FileNotFoundError:
+                continue
+            yield file, content
 
 
 def where(tag: str, *folders: Path) -> dict[str, list[str]]:
     """Each file in which the tag is found, and in which forms."""
     found: dict[str, list[str]] = {}
-    for file in files_in(*folders):
-        try:
-            forms = found_in(file.read_bytes(), tag)
-        except FileNotFoundError:
-            continue  # a temporary file of a server
-        if forms:
+    for file, content in contents_of(*folders):
+        if forms := found_in(content, tag):
             found[str(file)] = forms
     return found
 
@@ -94,8 +96,7 @@ def wrapped_keys_in(*folders: Path, thoroughly: Collection[str] = ()) -> set[byt
     """Whatever may be a wrapped key: rows of today, dead rows, the write-ahead log. `thoroughly` names files, a
     table's, in which every place is one."""
     found: set[bytes] = set()
-    for file in files_in(*folders):
-        content = file.read_bytes()
+    for file, content in contents_of(*folders):
         if file.name in thoroughly:
             found.update(content[at : at + WRAPPED] for at in range(len(content) - WRAPPED + 1))
         for pattern in (BEFORE_A_KEK, WITH_ITS_LENGTH):
