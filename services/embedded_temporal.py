@@ -65,6 +65,10 @@ class EmbeddedTemporal(EmbeddedServer):
             "--ui-disable-news-fetch", "--log-level", "warn", "--log-format", "json",
             # after so many failed tasks in a row a run is listed as failing, and is begun anew (services/healing.py)
             "--dynamic-config-value", f"system.{FAILING}={FAILED_TASKS_IN_A_ROW}",
+            # a dev server reads the search attributes anew with each use; ours are there before it begins to serve
+            "--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=false",
+            # twenty looks a second at what is to be done next let whoever starts a case wait for the next one
+            "--dynamic-config-value", "history.transferProcessorMaxPollRPS=200",
             *attributes,
         ]  # fmt: skip
 
