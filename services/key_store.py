@@ -28,13 +28,17 @@ CURRENT = "select kek from keys.current for share"
 FIRST_OF_ALL = "insert into keys.current (kek) values (%s) on conflict do nothing"
 STORED = "select key_id, wrapped, kek from keys.wrapping where key_id = any (%s)"
 MAKE = "insert into keys.wrapping values (%s, %s, %s) on conflict (key_id) do nothing"
-# in one statement what Held.keys does in seven: none where another key-encryption key counts, or one was destroyed
-MAKE_ALL = (
-    "with now as (select kek from keys.current where kek = %(kek)s for share), "
+# in one statement what Held.keys does in seven. Where all are stored nothing is written; where another key-encryption
+# key counts, or one of them was destroyed, nothing is made.
+STORED_OR_MADE = (
+    "with stored as (select key_id, wrapped, kek from keys.wrapping where key_id = any (%(ids)s)), "
+    "now as (select kek from keys.current where kek = %(kek)s "
+    "and (select count(*) from stored) < cardinality(%(ids)s::text[]) for share), "
     "made as (insert into keys.wrapping select id, wrapped, now.kek "
     "from unnest(%(ids)s::text[], %(wrapped)s::bytea[]) as fresh (id, wrapped), now "
     "where not exists (select from keys.destroyed where key_id = any (%(ids)s)) "
-    "on conflict (key_id) do nothing returning key_id) select key_id from made"
+    "on conflict (key_id) do nothing returning key_id, wrapped, kek) "
+    "select * from stored union all select * from made"
 )
 DESTROYED = "select key_id from keys.destroyed where key_id = any (%s)"
 # a rotation may come between the look at the table and the look at the file; hardly twice
@@ -185,23 +189,23 @@ class KeyStore:
     def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
         """Keys by id; what is missing is made. KeyDestroyed for one that was destroyed."""
         wanted, epoch = list(dict.fromkeys(key_ids)), self.keks.epoch()
-        found = self._existing(epoch, wanted)
-        if missing := [each for each in wanted if each not in found]:
-            found |= self._made(epoch, missing)
+        found = self._known(epoch, wanted)
+        if unknown := [each for each in wanted if each not in found]:
+            found |= self._stored_or_made(epoch, unknown)
             self._remember(epoch, found)
         return {each: found[each] for each in wanted}
 
-    def _made(self, epoch: str | None, missing: list[str]) -> dict[str, bytes]:
+    def _stored_or_made(self, epoch: str | None, wanted: list[str]) -> dict[str, bytes]:
         if epoch:
-            kek, fresh = self.keks.newest(), {each: os.urandom(KEY_BYTES) for each in sorted(missing)}
-            asked = {"kek": kek.id, "ids": list(fresh), "wrapped": [kek.wrap(key) for key in fresh.values()]}
+            kek, ids = self.keks.newest(), sorted(wanted)
+            asked = {"kek": kek.id, "ids": ids, "wrapped": [kek.wrap(os.urandom(KEY_BYTES)) for _ in ids]}
             with self.pool.connection() as conn:
-                made = conn.execute(MAKE_ALL, asked, prepare=True).fetchall()
-            if len(made) == len(fresh):
-                return fresh
-        # somebody else made one of them, or it was destroyed, or another key-encryption key takes its place
+                rows = conn.execute(STORED_OR_MADE, asked, prepare=True).fetchall()
+            if len(rows) == len(ids) and all(of == kek.id for *_, of in rows):
+                return {key_id: kek.unwrap(wrapped) for key_id, wrapped, _ in rows}
+        # somebody else makes one of them, or it was destroyed, or another key-encryption key takes its place
         with self.held() as held:
-            return held.keys(missing)
+            return held.keys(wanted)
 
     def existing(self, key_ids: Iterable[str]) -> dict[str, bytes]:
         """Those of these keys that exist."""
