@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from services.activities import LedgerActivities
@@ -30,15 +30,12 @@ THREADS = 16
 TRY_AGAIN_SECONDS = 1.0
 # read once by the process instead of once for each workflow: none of them keeps anything between runs
 SHARED_MODULES = ("domain", "pydantic", "pydantic_core", "holidays", "workflows.messages")
-# Read anew for each case, the pages of the procedures were a third of a worker's work. What that would find, a clock or
-# dice on one of them, the tests find: they run under the sandbox that reads them anew.
-PROCEDURES = "workflows"
 
 
-def sandbox(*shared: str) -> SandboxedWorkflowRunner:
-    """The sandbox of workflows; in it these modules are read once as well."""
-    modules = (*SHARED_MODULES, *shared)
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*modules))
+def sandbox() -> SandboxedWorkflowRunner:
+    """Where the tests and `audit replay` run the procedures: reads their pages anew for each case, and stops a clock or
+    dice on one of them."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*SHARED_MODULES))
 
 
 def worker_of(
@@ -46,10 +43,11 @@ def worker_of(
     ledger: Ledger,
     task_queue: str,
     threads: int = THREADS,
-    runner: SandboxedWorkflowRunner | None = None,
+    runner: WorkflowRunner | None = None,
     erasing: ErasureActivities | None = None,
 ) -> Worker:
-    """Without `erasing` it reaches no keys: an erasure then waits for a worker that does."""
+    """Without `erasing` it reaches no keys: an erasure then waits for a worker that does. Without `runner` the
+    procedures run outside the sandbox, see docs/decisions/0015."""
     return Worker(
         client,
         task_queue=task_queue,
@@ -60,7 +58,7 @@ def worker_of(
             *(erasing.all() if erasing else []),
         ],
         activity_executor=ThreadPoolExecutor(threads, thread_name_prefix="ledger"),
-        workflow_runner=runner or sandbox(PROCEDURES),
+        workflow_runner=runner or UnsandboxedWorkflowRunner(),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         max_concurrent_local_activities=threads,

@@ -151,7 +151,7 @@ class Looking:
         self.told = Told()
 
     async def replayed(self) -> None:
-        """Each history through today's workflow code, in the worker's own sandbox."""
+        """Each history through today's workflow code, in the sandbox, which stops what is not replayable."""
         replayer = Replayer(
             workflows=list(WORKFLOWS.values()),
             data_converter=pydantic_data_converter,

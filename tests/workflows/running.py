@@ -227,7 +227,7 @@ async def at_work(
     *,
     as_in_service: bool = False,
 ) -> AsyncIterator[Running]:
-    """The office founded, and a worker for it on this server: in the strict sandbox, or in that of the service."""
+    """The office founded, and a worker for it on this server: in the sandbox, or outside it as in the service."""
     await asyncio.to_thread(office.founded)
     queue, runner = f"test-{uuid4()}", None if as_in_service else sandbox()
     async with worker_of(client, office.ledger, queue, threads=4, runner=runner, erasing=erasing):
