@@ -107,6 +107,10 @@ FORGED: dict[str, tuple[Callable[[Office, Submission], str], str]] = {
         lambda _, good: good.credential[:-3] + ("A" if good.credential[-3] != "A" else "B") + good.credential[-2:],
         "the credential is not signed by a door of this system",
     ),
+    "a signature cut short": (
+        lambda _, good: good.credential[:-8],
+        "the credential is not signed by a door of this system",
+    ),
     "another payload under the signature": (
         of_somebody_else_under_the_same_signature,
         "the credential is not signed by a door of this system",
