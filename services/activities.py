@@ -75,8 +75,7 @@ def parsed(text: str) -> Submission:
     """The message, with a command in it that can be read."""
     try:
         submission = parse_submission(from_json(text))
-        submission.command()
-        _ = submission.content
+        _ = submission.command, submission.content
     except Malformed:
         raise
     except Exception:

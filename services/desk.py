@@ -202,7 +202,7 @@ class Desk:
         filled = filled_in(kind, fields, case, id_, self.seal, longest, concerns)
         given, fields = fields, with_content_seen(state, kind, filled)
         plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
-        self._evidence_is_kept(plain.command())  # malformed here is told at the door and goes no further
+        self._evidence_is_kept(plain.command)  # malformed here is told at the door and goes no further
         # before it is on record, so that a patron who is on record is found; swept where nothing comes of it
         note_patrons(kind, given, self.patrons)
         actor = Actor(kind=caller.kind, id=caller.person)

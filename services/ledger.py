@@ -147,7 +147,7 @@ class Ledger(Application[str]):
         """Decide a person's command. Raises Malformed, of which nothing is recorded, and Unproven, which whoever
         received it hands to `refuse_unproven`."""
         a_case_of_some_process(submission.case)
-        command = submission.command()
+        command = submission.command
         proven = self.proven(submission)
         sender = Sender(proven.actor, proven.method, proven.channel, proven.signed_at)
         act = self._act(command, submission.id, submission.case, sender, cause)
@@ -247,6 +247,13 @@ class Ledger(Application[str]):
         if held and 0 <= held.state.position - position <= len(held.newest):
             return [each for each in held.newest if each.envelope.position > position]
         return [recorded_from(row) for row in self.recorder.stream_after(case, position)]
+
+    def recorded(self, row: Row) -> Recorded:
+        """A row of the log; not read from its bytes where this process knows what they say."""
+        with self._mutex:
+            held = self._cases.get(row.stream)
+        known = (each for each in held.newest if each.log_position == row.log_position) if held else ()
+        return next(iter(known), None) or recorded_from(row)
 
     # -- deciding
 

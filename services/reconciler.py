@@ -22,7 +22,7 @@ from domain.facts import Recorded, State
 from domain.pages import CASE_PROCESSES, PAGES
 from domain.waiting import Reconsider
 from services.healing import Healer
-from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from, stem_of
+from services.ledger import EVENT_IDS, SYSTEM, Ledger, stem_of
 from services.recorder import Row
 from workflows.catalogue import TYPE_NAMES
 from workflows.messages import NUDGE
@@ -95,7 +95,7 @@ class Reconciler:
         """A run knows what it recorded itself. What came by another door, or from a run before, it may not know."""
         if not is_a_case(row.stream):
             return
-        recorded = recorded_from(row)
+        recorded = self._ledger.recorded(row)
         self._asleep.discard(row.stream)
         by = recorded.envelope.run
         knows = self._open.setdefault(row.stream, by)

@@ -80,7 +80,7 @@ class Sending:
     def _foreseen(self, submission: Submission, sender: Sender) -> TypedSearchAttributes:
         """What the case will show once this is recorded: given along at its start it costs nothing, said afterwards it
         is one more step. The workflow puts right what comes otherwise."""
-        state = self._ledger.foreseen(submission.command(), submission.case, sender)
+        state = self._ledger.foreseen(submission.command, submission.case, sender)
         seen = what_is_seen(PAGES[submission.process], state) if state else {}
         pairs = [SearchAttributePair(SEARCH_ATTRIBUTES[name], value) for name, value in seen.items()]
         return TypedSearchAttributes(pairs)

@@ -44,6 +44,7 @@ class Submission(BaseModel):
     def process(self) -> str:
         return self.case.partition("-")[0]
 
+    @cached_property
     def command(self) -> Command:
         """The typed command, or Malformed with the field, what is wrong with it and what would pass."""
         found = KINDS.get(self.kind)

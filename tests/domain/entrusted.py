@@ -103,7 +103,7 @@ class Entrusted(Patrons):
             text = self.says_of(case, about, "evidence")
             self.files[text] = self.seal.file(text.encode(), "image/png", case, patron_keys(concerned))
             filled["evidence"] = [self.files[text][0].model_dump(mode="json")]
-        return Submission(kind=command.kind, id=id_, case=case, fields=filled).command()
+        return Submission(kind=command.kind, id=id_, case=case, fields=filled).command
 
     def says_of(self, case: str, about: frozenset[str], at: str) -> str:
         said = Said(f"marker {len(self.said)} of {self.commands} in {at}.", case, about)
