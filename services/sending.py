@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -15,6 +17,7 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import (
+    RawValue,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -34,6 +37,7 @@ from services.settings import Settings
 from services.submissions import Submission
 from workflows.case import SEARCH_ATTRIBUTES, what_is_seen
 from workflows.catalogue import TYPE_NAMES
+from workflows.messages import OPENED
 
 ANSWER_WITHIN = timedelta(seconds=30)
 ASK_AGAIN_SECONDS = 0.1
@@ -86,12 +90,14 @@ class Sending:
         return TypedSearchAttributes(pairs)
 
     async def _start(self, submission: Submission, seen: TypedSearchAttributes) -> dict[str, Any]:
-        client, payload = await self._client(), submission.model_dump(mode="json")
+        client, message = await self._client(), submission.model_dump_json().encode()
+        asked = {"sha256": sha256(message).hexdigest()}
 
         async def ask() -> dict[str, Any]:
             start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
                 TYPE_NAMES[submission.process],
-                payload,
+                # on record with the start, should no worker be there to answer; once, so the question only names it
+                RawValue(Payload(metadata={"encoding": b"json/plain"}, data=message)),
                 id=submission.case,
                 task_queue=self._settings.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -99,12 +105,13 @@ class Sending:
                 search_attributes=seen,
             )
             answer: dict[str, Any] = await client.execute_update_with_start_workflow(
-                "submit", payload, start_workflow_operation=start, id=update_id(submission), rpc_timeout=ANSWER_WITHIN
+                OPENED, asked, start_workflow_operation=start, id=update_id(submission), rpc_timeout=ANSWER_WITHIN
             )
             return answer
 
         try:
-            return await once_it_is_ready(ask)
+            # none where it was begun by another message: with the same command, with another one under its id
+            return await once_it_is_ready(ask) or await self._directly(submission)
         except (WorkflowAlreadyStartedError, WorkflowUpdateFailedError):
             # its workflow ran and is over, or ended on this very command: the ledger has the answer
             return await self._directly(submission)

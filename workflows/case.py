@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from temporalio import workflow
@@ -24,7 +25,19 @@ with workflow.unsafe.imports_passed_through():
 
     from domain.facts import Page
     from domain.waiting import Wait
-    from workflows.messages import LET_TIME_PASS, NO_CASE, NUDGE, POSITION, RECORD, SUBMIT, Ask, Carried, Ended, Told
+    from workflows.messages import (
+        LET_TIME_PASS,
+        NO_CASE,
+        NUDGE,
+        OPENED,
+        POSITION,
+        RECORD,
+        SUBMIT,
+        Ask,
+        Carried,
+        Ended,
+        Told,
+    )
 
 SEARCH_ATTRIBUTES = {
     name: SearchAttributeKey.for_keyword("Imprimatur" + name)
@@ -116,8 +129,11 @@ class Case:
 
     @workflow.update(dynamic=True)
     async def submit(self, name: str, payloads: Sequence[RawValue]) -> dict[str, Any]:
-        """`submit`: a command with its credential; the answer when it is recorded or refused."""
+        """`submit`: a command with its credential; the answer when it is recorded or refused. `opened`: no command, but
+        the question what became of the one that this run was started with, named by its digest."""
         self._arrivals += 1
+        if name == OPENED:
+            return await self._how_it_opened(text_of(payloads))
         message = text_of(payloads) if name == SUBMIT else ""
         await workflow.wait_condition(lambda: self._begun)
         if message and message == self._opening and self._answer_to_opening is not None:
@@ -125,6 +141,12 @@ class Case:
         async with self._one_at_a_time:
             (answer,) = await self._record([message])
         return answer
+
+    async def _how_it_opened(self, asked: str) -> dict[str, Any]:
+        """Empty where it was another command, or another run's: the ledger knows."""
+        await workflow.wait_condition(lambda: self._begun)
+        is_ours = from_json(asked or "{}").get("sha256") == sha256(self._opening.encode()).hexdigest()
+        return self._answer_to_opening or {} if is_ours else {}
 
     @workflow.signal(dynamic=True)
     def note(self, name: str, payloads: Sequence[RawValue]) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.facts import Fact, load_fact
 
-SUBMIT, NUDGE, POSITION = "submit", "nudge", "position"
+SUBMIT, OPENED, NUDGE, POSITION = "submit", "opened", "nudge", "position"
 NO_CASE = "unknown-case"
 RECORD, LET_TIME_PASS = "record", "let_time_pass"
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from eventsourcing.persistence import OperationalError
+from pydantic_core import to_json
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import RawValue, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
@@ -22,7 +24,7 @@ from services.embedded_temporal import SEARCH_ATTRIBUTES as REGISTERED
 from tests.system import a_case, a_request, sealed
 from tests.workflows.running import Requested, Running, bytes_of, histories_of
 from workflows.case import LARGEST_MESSAGE_BYTES, SEARCH_ATTRIBUTES
-from workflows.messages import NO_CASE
+from workflows.messages import NO_CASE, OPENED
 
 REQUESTED = ["AccountRequested", "Asked"]
 APPROVED = [*REQUESTED, "AccountApproved", "Asked"]
@@ -122,6 +124,43 @@ async def test_an_update_with_start_is_answered_with_the_opening(running: Runnin
     requested = Requested(running, await start.workflow_handle(), case, payload)
     assert await requested.opened() == answer
     await withdrawn(requested)
+
+
+async def test_who_starts_a_case_may_ask_what_became_of_it_without_sending_it_again(running: Running) -> None:
+    case = await running.requested()
+    as_started = await opening_of(case)
+    answer = await case.handle.execute_update(OPENED, digest_of(as_started))
+    assert [each["kind"] for each in answer["recorded"]] == ["account_creation.AccountRequested", "waiting.Asked"]
+    assert await case.handle.execute_update(OPENED, digest_of(as_started + b" ")) == {}
+    for bad in ({}, {"sha256": None}, "", 7):
+        assert await case.handle.execute_update(OPENED, bad) == {}
+    await withdrawn(case)
+    await case.replayed()
+
+
+async def test_what_became_of_a_refused_opening_is_told_too(running: Running) -> None:
+    case = a_case()
+    opening = await running.payload(a_request(administrators=()), case, "p-bm-durant")
+    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        "AccountCreation",
+        bytes_of(to_json(opening)),
+        id=case,
+        task_queue=running.queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+    answer = await running.client.execute_update_with_start_workflow(
+        OPENED, digest_of(to_json(opening)), start_workflow_operation=start
+    )
+    assert "PR-7" in answer["refused"]["clauses"]
+
+
+async def opening_of(case: Requested) -> bytes:
+    history = await case.handle.fetch_history()
+    return history.events[0].workflow_execution_started_event_attributes.input.payloads[0].data
+
+
+def digest_of(message: bytes) -> dict[str, str]:
+    return {"sha256": sha256(message).hexdigest()}
 
 
 async def test_what_is_sent_before_the_opening_is_recorded_is_taken_up_after_it(running: Running) -> None:
