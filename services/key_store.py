@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -188,12 +188,24 @@ class KeyStore:
 
     def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
         """Keys by id; what is missing is made. KeyDestroyed for one that was destroyed."""
-        wanted, epoch = list(dict.fromkeys(key_ids)), self.keks.epoch()
+        wanted = list(dict.fromkeys(key_ids))
+        found = self._remembered_or_asked(wanted, self._stored_or_made)
+        return {each: found[each] for each in wanted}
+
+    def existing(self, key_ids: Iterable[str]) -> dict[str, bytes]:
+        """Those of these keys that exist."""
+        return self._remembered_or_asked(list(dict.fromkeys(key_ids)), lambda _, unknown: self._stored(unknown))
+
+    def _remembered_or_asked(
+        self, wanted: list[str], ask: Callable[[str | None, list[str]], dict[str, bytes]]
+    ) -> dict[str, bytes]:
+        """The epoch is read before anything is asked: what is found out is remembered for that one or for none."""
+        epoch = self.keks.epoch()
         found = self._known(epoch, wanted)
         if unknown := [each for each in wanted if each not in found]:
-            found |= self._stored_or_made(epoch, unknown)
+            found |= ask(epoch, unknown)
             self._remember(epoch, found)
-        return {each: found[each] for each in wanted}
+        return found
 
     def _stored_or_made(self, epoch: str | None, wanted: list[str]) -> dict[str, bytes]:
         if epoch:
@@ -206,18 +218,6 @@ class KeyStore:
         # somebody else makes one of them, or it was destroyed, or another key-encryption key takes its place
         with self.held() as held:
             return held.keys(wanted)
-
-    def existing(self, key_ids: Iterable[str]) -> dict[str, bytes]:
-        """Those of these keys that exist."""
-        return self._existing(self.keks.epoch(), list(dict.fromkeys(key_ids)))
-
-    def _existing(self, epoch: str | None, wanted: list[str]) -> dict[str, bytes]:
-        """The epoch was read before anything is asked: what is found out is remembered for that one or for none."""
-        found = self._known(epoch, wanted)
-        if unknown := [each for each in wanted if each not in found]:
-            found |= self._stored(unknown)
-            self._remember(epoch, found)
-        return found
 
     def _known(self, epoch: str | None, wanted: list[str]) -> dict[str, bytes]:
         with self._lock:
