@@ -82,11 +82,14 @@ class Audited:
         return found
 
     async def replayed(self) -> dict[str, Any]:
+        await self.project()
+        return await self.asked()
+
+    async def project(self) -> None:
         for kind in PROJECTIONS:
             await asyncio.to_thread(
                 with_a_restart_after_each, self.database.url("projector"), kind, "", iter(lambda: 1_000, 0)
             )
-        return await self.asked()
 
     async def asked(self) -> dict[str, Any]:
         urls = self.database.url("reader"), self.database.url("projector")
@@ -102,6 +105,7 @@ async def audited(server: EmbeddedPostgreSQL) -> AsyncIterator[Audited]:
             found = Audited(running, database, EvidenceStore(data / "evidence", office.ledger.recorder, office.seal))
             await found.live()
             await found.keep()
+            await found.project()
             yield found
 
 
