@@ -112,14 +112,7 @@ async def test_a_forged_state_is_not_taken_up_by_the_next_run_of_a_schedule(runn
 async def test_an_update_with_start_is_answered_with_the_opening(running: Running) -> None:
     case = a_case()
     payload = await running.payload(a_request(f"h{case[-12:]}"), case, "p-bm-durant")
-    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-        "AccountCreation",
-        payload,
-        id=case,
-        task_queue=running.queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-    )
-    answer = await running.client.execute_update_with_start_workflow("submit", payload, start_workflow_operation=start)
+    start, answer = await started_with(running, case, payload, "submit", payload)
     assert [each["kind"] for each in answer["recorded"]] == ["account_creation.AccountRequested", "waiting.Asked"]
     requested = Requested(running, await start.workflow_handle(), case, payload)
     assert await requested.opened() == answer
@@ -141,17 +134,26 @@ async def test_who_starts_a_case_may_ask_what_became_of_it_without_sending_it_ag
 async def test_what_became_of_a_refused_opening_is_told_too(running: Running) -> None:
     case = a_case()
     opening = await running.payload(a_request(administrators=()), case, "p-bm-durant")
+    message = to_json(opening)
+    start, answer = await started_with(running, case, bytes_of(message), OPENED, digest_of(message))
+    assert "PR-7" in answer["refused"]["clauses"]
+    refused = Requested(running, await start.workflow_handle(), case, opening)
+    assert (await refused.ended())["stage"] == "not_requested"
+    await refused.replayed()
+
+
+async def started_with(
+    running: Running, case: str, opening: Any, update: str, asked: Any
+) -> tuple[WithStartWorkflowOperation[Any, Any], dict[str, Any]]:
+    """The start of a case and the answer to the update that came with it."""
     start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         "AccountCreation",
-        bytes_of(to_json(opening)),
+        opening,
         id=case,
         task_queue=running.queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )
-    answer = await running.client.execute_update_with_start_workflow(
-        OPENED, digest_of(to_json(opening)), start_workflow_operation=start
-    )
-    assert "PR-7" in answer["refused"]["clauses"]
+    return start, await running.client.execute_update_with_start_workflow(update, asked, start_workflow_operation=start)
 
 
 async def opening_of(case: Requested) -> bytes:
