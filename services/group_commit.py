@@ -1,8 +1,8 @@
 """Decisions that come while another is on its way to the log wait for it and go together in the next transaction.
 
-Each is still judged by the database alone, in the order in which they came, and each gets an answer of its own; they
-share one lock, one round trip and one COMMIT. Whoever comes first takes along all who wait, so a single writer waits
-for nobody, and no thread is needed beside those that write.
+Each is still judged by the database alone, and each gets an answer of its own; they share one lock, one round trip and
+one COMMIT. Whoever comes first takes along all who wait, so a single writer waits for nobody, and no thread is needed
+beside those that write.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ Told = TypeVar("Told")
 
 # the log stays locked for a whole group, and other processes wait as long
 MOST_AT_ONCE = 32
+# while one group is written the next one stands at the log's lock, which then does not wait for this process to wake
+ON_THE_WAY = 2
 
 
 class Waiting(Generic[Asked, Told]):
@@ -34,31 +36,34 @@ class Waiting(Generic[Asked, Told]):
 
 class GroupCommit(Generic[Asked, Told]):
     """`write` is given what is asked together and tells of each, in that order, or raises, having told nobody. It must
-    bear being asked the same again."""
+    bear being asked the same again, and by several threads at a time."""
 
     def __init__(self, write: Callable[[Sequence[Asked]], Sequence[Told]]) -> None:
         self._write = write
         self._mutex = Lock()
         self._waiting: deque[Waiting[Asked, Told]] = deque()
-        self._is_led = False
+        self._free = ON_THE_WAY
 
     def ask(self, asked: Asked) -> Told:
         """What `write` tells of this. Raises what `write` raises when this is asked alone."""
         mine = Waiting[Asked, Told](asked)
         with self._mutex:
-            self._waiting.append(mine)
-            leads, self._is_led = not self._is_led, True
+            leads = self._free > 0
+            if leads:
+                self._free -= 1
+            else:
+                self._waiting.append(mine)
         if not leads:
             mine.turn.acquire()
         if not mine.was_taken:
-            self._lead()
+            self._lead(mine)
         if mine.told is None:
             (mine.told,) = self._write([mine.asked])
         return mine.told
 
-    def _lead(self) -> None:
+    def _lead(self, first: Waiting[Asked, Told]) -> None:
         with self._mutex:
-            group = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+            group = [first, *(self._waiting.popleft() for _ in range(min(MOST_AT_ONCE - 1, len(self._waiting))))]
         try:
             told = self._write([each.asked for each in group])
             for each, answer in zip(group, told, strict=True):
@@ -69,8 +74,8 @@ class GroupCommit(Generic[Asked, Told]):
                 raise
         finally:
             with self._mutex:
-                following = self._waiting[0] if self._waiting else None
-                self._is_led = following is not None
+                following = self._waiting.popleft() if self._waiting else None
+                self._free += following is None
             for each in group:
                 each.was_taken = True
                 each.turn.release()

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from services.group_commit import MOST_AT_ONCE, GroupCommit
+from services.group_commit import MOST_AT_ONCE, ON_THE_WAY, GroupCommit
 from services.ledger import Answer
 from services.recorder import ToRecord
 from services.submissions import Submission
@@ -20,19 +20,20 @@ from tests.system import Database, Office, a_case, a_request
 
 THREADS = 8
 LONG_ENOUGH = 20.0
+ENDLESS = 50
 
 
 class Log:
-    """Takes what it is given once it is let go, and remembers what came together."""
+    """Takes what it is given once it is let go, and remembers what came together. All that it is given at a time goes
+    in one group while another writer, whose group is `ENDLESS`, is on its way for as long as anyone asks."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
-        self.reached, self.let_go = Event(), Event()
+        self.let_go, self.ended = Event(), Event()
 
     def write(self, asked: Sequence[int]) -> list[int]:
         self.groups.append(list(asked))
-        self.reached.set()
-        assert self.let_go.wait(LONG_ENOUGH)
+        assert (self.ended if asked == [ENDLESS] else self.let_go).wait(LONG_ENOUGH)
         if 0 in asked:
             raise ValueError("nothing may be asked of nought")
         return [100 // each for each in asked]
@@ -45,38 +46,45 @@ def waited_for(sign: Callable[[], bool]) -> None:
         sleep(0.001)
 
 
-def asked_while_the_first_is_written(log: Log, numbers: Sequence[int]) -> list[Future[int]]:
+def asked_while_two_are_written(log: Log, numbers: Sequence[int]) -> list[Future[int]]:
+    """The first two go alone, and the others wait until the second of them is written."""
     together = GroupCommit(log.write)
-    with ThreadPoolExecutor(len(numbers)) as threads:
-        futures = [threads.submit(together.ask, numbers[0])]
-        assert log.reached.wait(LONG_ENOUGH)
+    with ThreadPoolExecutor(ON_THE_WAY + len(numbers)) as threads:
+        alone = [ENDLESS, *numbers[:1]]
+        futures = []
+        for nth, number in enumerate(alone, start=1):
+            futures.append(threads.submit(together.ask, number))
+            waited_for(lambda: len(log.groups) == nth)  # noqa: B023  # called before the next turn
         for nth, number in enumerate(numbers[1:], start=1):
             futures.append(threads.submit(together.ask, number))
             waited_for(lambda: len(together._waiting) == nth)  # noqa: B023  # called before the next turn
         log.let_go.set()
-    return futures
+        waited_for(lambda: all(each.done() for each in futures[1:]))
+        log.ended.set()
+    assert futures[0].result() == 100 // ENDLESS
+    return futures[1:]
 
 
-def test_what_comes_while_another_is_written_goes_together_in_the_order_in_which_it_came() -> None:
+def test_what_comes_while_two_are_written_goes_together_in_the_order_in_which_it_came() -> None:
     log = Log()
-    futures = asked_while_the_first_is_written(log, [1, 2, 5, 10, 20])
+    futures = asked_while_two_are_written(log, [1, 2, 5, 10, 20])
     assert [each.result() for each in futures] == [100, 50, 20, 10, 5]
-    assert log.groups == [[1], [2, 5, 10, 20]]
+    assert log.groups == [[ENDLESS], [1], [2, 5, 10, 20]]
 
 
 def test_an_error_meets_only_the_one_that_made_it_and_the_others_get_their_answers() -> None:
     log = Log()
-    futures = asked_while_the_first_is_written(log, [1, 2, 0, 10])
+    futures = asked_while_two_are_written(log, [1, 2, 0, 10])
     assert [futures[nth].result() for nth in (0, 1, 3)] == [100, 50, 10]
     assert isinstance(futures[2].exception(), ValueError)
-    assert log.groups[:2] == [[1], [2, 0, 10]]
+    assert log.groups[:3] == [[ENDLESS], [1], [2, 0, 10]]
 
 
 def test_no_group_is_longer_than_others_should_wait_for_and_everyone_has_a_turn() -> None:
     log, numbers = Log(), list(range(1, 2 * MOST_AT_ONCE + 3))
-    futures = asked_while_the_first_is_written(log, numbers)
+    futures = asked_while_two_are_written(log, numbers)
     assert [each.result() for each in futures] == [100 // each for each in numbers]
-    assert [len(each) for each in log.groups] == [1, MOST_AT_ONCE, MOST_AT_ONCE, 1]
+    assert [len(each) for each in log.groups] == [1, 1, MOST_AT_ONCE, MOST_AT_ONCE, 1]
 
 
 def test_a_writer_alone_waits_for_nobody_and_the_next_one_neither() -> None:
@@ -86,6 +94,8 @@ def test_a_writer_alone_waits_for_nobody_and_the_next_one_neither() -> None:
     assert [together.ask(each) for each in (1, 2, 4)] == [100, 50, 25]
     with pytest.raises(ValueError, match="nought"):
         together.ask(0)
+    # whoever is done gives the place back, an error too: without one the next would wait for ever
+    assert together._free == ON_THE_WAY
     assert together.ask(5) == 20
     assert log.groups == [[1], [2], [4], [0], [5]]
 
@@ -101,7 +111,7 @@ def office(database: Database) -> Iterator[Office]:
 
 
 def submitted_together(office: Office, submissions: Sequence[Submission]) -> list[Answer]:
-    """All of them wait while somebody else holds the log still."""
+    """All of them wait while somebody else holds the log still, and all but the first for the first."""
     groups: list[int] = []
     together = office.ledger.recorder._together
     write = together._write
@@ -110,7 +120,7 @@ def submitted_together(office: Office, submissions: Sequence[Submission]) -> lis
         groups.append(len(group))
         return write(group)
 
-    together._write = counted
+    together._write, together._free = counted, 1
     try:
         with ThreadPoolExecutor(len(submissions)) as threads:
             with office.ledger.recorder.holding_the_lock():
@@ -118,7 +128,7 @@ def submitted_together(office: Office, submissions: Sequence[Submission]) -> lis
                 waited_for(lambda: groups == [1] and len(together._waiting) == len(submissions) - 1)
             answers = [each.result(LONG_ENOUGH) for each in futures]
     finally:
-        together._write = write
+        together._write, together._free = write, ON_THE_WAY
     assert groups[:2] == [1, len(submissions) - 1]
     return answers
 
