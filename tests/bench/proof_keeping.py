@@ -25,7 +25,7 @@ from services.audit.keys import SigningKey
 from services.audit.notary import Notary
 from services.audit.published import Published
 from services.embedded_postgresql import EmbeddedPostgreSQL
-from tests.bench.recording import PASSWORDS, Bench
+from tests.bench.recording import PASSWORDS, Writers, installation
 from tests.system import Database
 
 GOAL = 1.1
@@ -40,23 +40,23 @@ def measure(rounds: int = ROUNDS, each: int = EACH) -> dict[str, Any]:
         server = EmbeddedPostgreSQL(Path(folder) / "data")
         server.start()
         try:
-            bench = Bench(server)
-            database = Database(server.superuser_dsn, "ours", PASSWORDS)
-            found = compared(bench, database, Path(folder), rounds, each)
-            bench.close()
-            return found
+            with installation(server) as at:
+                writer, database = Writers(at, 1, 1), Database(server.superuser_dsn, "ours", PASSWORDS)
+                found = compared(writer, database, Path(folder), rounds, each)
+                writer.close()
+                return found
         finally:
             server.stop()
             server.remove()
 
 
-def compared(bench: Bench, database: Database, folder: Path, rounds: int, each: int) -> dict[str, Any]:
+def compared(writer: Writers, database: Database, folder: Path, rounds: int, each: int) -> dict[str, Any]:
     took: dict[bool, list[float]] = {True: [], False: []}
     with a_notary(database, folder) as keeping:
         for nth in range(rounds + 1):
             for proven in (True, False) if nth % 2 else (False, True):
                 with keeping.proofs() if proven else nullcontext():
-                    per_second = bench.one_writer("ours", each // 4)
+                    per_second = writer.per_second("ours", each)
                 if nth:
                     # the first round warms everything up
                     took[proven].append(1000 / per_second)

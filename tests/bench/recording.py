@@ -2,13 +2,13 @@
 get and save of an aggregate.
 
 Both sides take one stream that this process began, decide once, and have it on disk when they go on: same server,
-same settings, same processes, by turns. Eight writers are measured twice: as a worker has them, eight threads of one
-process, and as eight processes with one each; the goal is held against the faster of the baseline's two. The baseline
-is the library as it comes: it reads the aggregate and saves one event. On our side the command is the commonest of a
-case, a set-up task done with a note: the note is sealed, the ledger checks the credential, judges on what it holds in
-memory and records on condition that nothing of it has moved: all of it is timed. The credential is the sender's and
-comes with the command, so it is signed before: sealing the same note for the same command gives the same bytes, so
-that it fits.
+same settings, same processes, by turns. Eight writers are arranged in three ways: as eight threads of one process, as
+two processes with four threads each, which is how a door and a worker write, and as eight processes. The goal is held
+by each side as it is fastest. The baseline is the library as it comes: it reads the aggregate and saves one event. On
+our side the command is the commonest of a case, a set-up task done with a note: the note is sealed, the ledger checks
+the credential, judges on what it holds in memory and records on condition that nothing of it has moved: all of it is
+timed. The credential is the sender's and comes with the command, so it is signed before: sealing the same note for the
+same command gives the same bytes, so that it fits.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import gc
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,10 +48,13 @@ from services.submissions import Submission
 from tests.system import Database, Office, a_case, a_request
 
 WRITERS = 8
+# how many processes, and how many threads of each
+ARRANGED = {"threads of one process": (1, WRITERS), "two processes": (2, WRITERS // 2), "a process each": (WRITERS, 1)}
 ROUNDS = 11
 EACH = 40
 NOTE = "The page is made under the name that was asked for, with the pictures of the branch. " * 3
 NEVER_LONGER_THAN = 60.0
+READY = "ready"
 PASSWORDS = dict.fromkeys(ROLES, "only-for-a-benchmark")
 
 
@@ -112,12 +116,15 @@ class Sides:
 
     def ours(self, signed: Signed) -> None:
         note = self.seal.text(NOTE, signed.case, signed.id, "note")
-        answer = self.ledger.submit(self._task_done(signed, note).model_copy(update={"credential": signed.credential}))
+        answer = self.ledger.submit(self._task_done(signed, note))
         assert answer.facts, answer.refusal
 
     def _task_done(self, signed: Signed, note: Sealed) -> Submission:
         command = CompleteTask(task="account_made", note=note)
-        return Submission(kind=command.kind, id=signed.id, case=signed.case, fields=command.model_dump(mode="json"))
+        fields = command.model_dump(mode="json")
+        return Submission(
+            kind=command.kind, id=signed.id, case=signed.case, fields=fields, credential=signed.credential
+        )
 
     def _signed(self, case: str) -> Signed:
         """What someone who knows the note would send, but for the command itself."""
@@ -161,90 +168,94 @@ class Sides:
 
 
 def writer(at: Installation, threads: int, barrier: Barrier, pipe: Connection) -> None:
-    """Does what it is sent: a side, whether all processes begin together, and how often; says when it began and
-    ended."""
+    """Does what it is sent, a side and how often each thread is to write; says when it began and ended. All processes
+    of an arrangement begin together."""
     sides = Sides(at, threads)
+    pipe.send(READY)
     with ThreadPoolExecutor(threads) as crowd:
         while (told := pipe.recv()) is not None:
-            side, together, count = told
+            side, each = told
             work: Callable[[Any], None] = getattr(sides, side)
-            jobs = sides.begun(side, count)
-            if together:
-                barrier.wait(NEVER_LONGER_THAN)
+            jobs = sides.begun(side, threads * each)
+            barrier.wait(NEVER_LONGER_THAN)
             # known up to the last stream that anyone began, and what beginning them left over is no part of this
             sides.ledger.library()
             gc.collect()
-            if together:
-                barrier.wait(NEVER_LONGER_THAN)
+            barrier.wait(NEVER_LONGER_THAN)
             began = time.monotonic()
-            for _ in crowd.map(work, jobs) if threads > 1 else map(work, jobs):
-                pass
+            shares = [crowd.submit(one_after_the_other, work, jobs[nth::threads]) for nth in range(threads)]
+            for share in shares:
+                share.result()
             pipe.send((began, time.monotonic()))
     sides.close()
 
 
-class Bench:
-    def __init__(self, server: EmbeddedPostgreSQL) -> None:
-        with psycopg.connect(server.superuser_dsn, autocommit=True) as conn:
-            conn.execute("create database ours")
-            conn.execute("create database baseline")
-            durable = [conn.execute(f"show {name}".encode()).fetchone() for name in ("fsync", "synchronous_commit")]
-        assert durable == [("on",), ("on",)]
-        database = Database(server.superuser_dsn, "ours", PASSWORDS)
-        migrate(database.superuser, PASSWORDS)
-        self.office = Office(database, SystemClock()).founded()
-        baseline = Database(server.superuser_dsn, "baseline", PASSWORDS).superuser
-        self.posts = Posts(baseline_env(baseline))
-        at = Installation(
-            recorder=database.url("recorder"),
-            keeper=database.url("keeper"),
-            baseline=baseline,
-            door=dict(self.office.door._key.as_dict(private=True)),
-        )
+def one_after_the_other(work: Callable[[Any], None], jobs: Sequence[Any]) -> None:
+    for job in jobs:
+        work(job)
+
+
+class Writers:
+    """So many processes with so many threads each. They are ready once this is made: a start is more work than what
+    is measured."""
+
+    def __init__(self, at: Installation, processes: int, threads: int) -> None:
+        self.count = processes * threads
         context = get_context("spawn")
-        # kept: the writers look it up by name while they start
-        self.barrier = context.Barrier(WRITERS)
-        self.writers: list[SpawnProcess] = []
-        self.alone = [self._started(context, at, 1) for _ in range(WRITERS)]
-        self.crowd = self._started(context, at, WRITERS)
+        # kept: the processes look it up by name while they start
+        self.barrier = context.Barrier(processes)
+        self.processes: list[SpawnProcess] = []
+        self.pipes: list[Connection] = []
+        for _ in range(processes):
+            here, there = context.Pipe()
+            process = context.Process(target=writer, args=(at, threads, self.barrier, there), daemon=True)
+            process.start()
+            self.processes.append(process)
+            self.pipes.append(here)
+        for pipe in self.pipes:
+            assert answer_of(pipe) == READY
 
-    def _started(self, context: SpawnContext, at: Installation, threads: int) -> Connection:
-        here, there = context.Pipe()
-        process = context.Process(target=writer, args=(at, threads, self.barrier, there), daemon=True)
-        self.writers.append(process)
-        process.start()
-        return here
-
-    def one_writer(self, side: str, each: int) -> float:
-        return self._per_second(self.alone[:1], side, WRITERS * each // 2)
-
-    def processes(self, side: str, each: int) -> float:
-        return self._per_second(self.alone, side, each)
-
-    def threads(self, side: str, each: int) -> float:
-        return self._per_second([self.crowd], side, WRITERS * each)
-
-    def _per_second(self, pipes: Sequence[Connection], side: str, each: int) -> float:
-        for pipe in pipes:
-            pipe.send((side, len(pipes) == WRITERS, each))
-        times = [answer_of(pipe) for pipe in pipes]
-        return len(pipes) * each / (max(ended for _, ended in times) - min(began for began, _ in times))
+    def per_second(self, side: str, each: int) -> float:
+        for pipe in self.pipes:
+            pipe.send((side, each))
+        times: list[tuple[float, float]] = [answer_of(pipe) for pipe in self.pipes]
+        return self.count * each / (max(ended for _, ended in times) - min(began for began, _ in times))
 
     def close(self) -> None:
-        for pipe in (*self.alone, self.crowd):
+        for pipe in self.pipes:
             pipe.send(None)
-        for each in self.writers:
-            each.join(20)
-            each.kill()
-        self.office.close()
-        self.posts.close()
+        for process in self.processes:
+            process.join(20)
+            process.kill()
 
 
-def answer_of(pipe: Connection) -> tuple[float, float]:
+@contextmanager
+def installation(server: EmbeddedPostgreSQL) -> Iterator[Installation]:
+    """Both sides with their tables, ours with its policy and staff."""
+    with psycopg.connect(server.superuser_dsn, autocommit=True) as conn:
+        conn.execute("create database ours")
+        conn.execute("create database baseline")
+        durable = [conn.execute(f"show {name}".encode()).fetchone() for name in ("fsync", "synchronous_commit")]
+    assert durable == [("on",), ("on",)]
+    database = Database(server.superuser_dsn, "ours", PASSWORDS)
+    migrate(database.superuser, PASSWORDS)
+    office = Office(database, SystemClock()).founded()
+    baseline = Database(server.superuser_dsn, "baseline", PASSWORDS).superuser
+    posts = Posts(baseline_env(baseline))
+    yield Installation(
+        recorder=database.url("recorder"),
+        keeper=database.url("keeper"),
+        baseline=baseline,
+        door=dict(office.door._key.as_dict(private=True)),
+    )
+    office.close()
+    posts.close()
+
+
+def answer_of(pipe: Connection) -> Any:
     if not pipe.poll(NEVER_LONGER_THAN):
         raise TimeoutError("a writer of the benchmark does not answer")
-    times: tuple[float, float] = pipe.recv()
-    return times
+    return pipe.recv()
 
 
 def measure(rounds: int = ROUNDS, each: int = EACH) -> list[dict[str, Any]]:
@@ -253,30 +264,33 @@ def measure(rounds: int = ROUNDS, each: int = EACH) -> list[dict[str, Any]]:
         server = EmbeddedPostgreSQL(Path(folder) / "data")
         server.start()
         try:
-            bench = Bench(server)
-            one, threads, processes = (
-                found_by(how, rounds, each) for how in (bench.one_writer, bench.threads, bench.processes)
-            )
-            bench.close()
+            with installation(server) as at:
+                one = found_by(Writers(at, 1, 1), rounds, each * WRITERS // 2)
+                eight = {name: found_by(Writers(at, *arranged), rounds, each) for name, arranged in ARRANGED.items()}
         finally:
             server.stop()
             server.remove()
-    faster = max(threads["baseline"], processes["baseline"], key=statistics.median)
+    ours, baseline = ({name: found[side] for name, found in eight.items()} for side in ("ours", "baseline"))
     return [
         line("1 writer", one["ours"], one["baseline"], 1.0),
-        line(f"{WRITERS} writers, threads of one process", threads["ours"], faster, 1.5),
-        line(f"{WRITERS} writers, a process each", processes["ours"], processes["baseline"], None),
+        *(line(f"{WRITERS} writers, {name}", ours[name], baseline[name], None) for name in ARRANGED),
+        line(f"{WRITERS} writers, each side as it is fastest", fastest(ours), fastest(baseline), 1.5),
     ]
 
 
-def found_by(per_second: Callable[[str, int], float], rounds: int, each: int) -> dict[str, list[float]]:
+def fastest(arranged: dict[str, list[float]]) -> list[float]:
+    return max(arranged.values(), key=statistics.median)
+
+
+def found_by(writers: Writers, rounds: int, each: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {"ours": [], "baseline": []}
     for nth in range(rounds + 1):
         for side in ("ours", "baseline") if nth % 2 else ("baseline", "ours"):
-            found_now = per_second(side, each)
+            found_now = writers.per_second(side, each)
             if nth:
                 # the first round warms both sides up
                 found[side].append(found_now)
+    writers.close()
     return found
 
 
