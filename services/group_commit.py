@@ -1,4 +1,4 @@
-"""Decisions that come while another is on its way to the log wait for it and go together in the next transaction.
+"""Decisions that come while others are on their way to the log wait and go together in the next transaction.
 
 Each is still judged by the database alone, and each gets an answer of its own; they share one lock, one round trip and
 one COMMIT. Whoever comes first takes along all who wait, so a single writer waits for nobody, and no thread is needed
