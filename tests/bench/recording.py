@@ -265,37 +265,43 @@ def measure(rounds: int = ROUNDS, each: int = EACH) -> list[dict[str, Any]]:
         server.start()
         try:
             with installation(server) as at:
-                one = found_by(Writers(at, 1, 1), rounds, each * WRITERS // 2)
-                eight = {name: found_by(Writers(at, *arranged), rounds, each) for name, arranged in ARRANGED.items()}
+                (one,) = found_by([Writers(at, 1, 1)], rounds, each * WRITERS // 2)
+                eight = found_by([Writers(at, *arranged) for arranged in ARRANGED.values()], rounds, each)
         finally:
             server.stop()
             server.remove()
-    ours, baseline = ({name: found[side] for name, found in eight.items()} for side in ("ours", "baseline"))
+    fastest = Found(*(max(of_one_side, key=statistics.median) for of_one_side in zip(*eight, strict=True)))
     return [
-        line("1 writer", one["ours"], one["baseline"], 1.0),
-        *(line(f"{WRITERS} writers, {name}", ours[name], baseline[name], None) for name in ARRANGED),
-        line(f"{WRITERS} writers, each side as it is fastest", fastest(ours), fastest(baseline), 1.5),
+        line("1 writer", one, 1.0),
+        *(line(f"{WRITERS} writers, {name}", found, None) for name, found in zip(ARRANGED, eight, strict=True)),
+        line(f"{WRITERS} writers, each side as it is fastest", fastest, 1.5),
     ]
 
 
-def fastest(arranged: dict[str, list[float]]) -> list[float]:
-    return max(arranged.values(), key=statistics.median)
+class Found(NamedTuple):
+    """Commands in a second, round by round."""
+
+    ours: list[float]
+    baseline: list[float]
 
 
-def found_by(writers: Writers, rounds: int, each: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {"ours": [], "baseline": []}
+def found_by(arranged: Sequence[Writers], rounds: int, each: int) -> list[Found]:
+    """All of them by turns, so that a machine that slows down takes no side."""
+    found = [Found([], []) for _ in arranged]
     for nth in range(rounds + 1):
-        for side in ("ours", "baseline") if nth % 2 else ("baseline", "ours"):
-            found_now = writers.per_second(side, each)
-            if nth:
-                # the first round warms both sides up
-                found[side].append(found_now)
-    writers.close()
+        for writers, told in zip(arranged, found, strict=True):
+            for side in ("ours", "baseline") if nth % 2 else ("baseline", "ours"):
+                found_now = writers.per_second(side, each)
+                if nth:
+                    # the first round warms both sides up
+                    getattr(told, side).append(found_now)
+    for writers in arranged:
+        writers.close()
     return found
 
 
-def line(writers: str, of_ours: list[float], of_baseline: list[float], goal: float | None) -> dict[str, Any]:
-    ours, baseline = statistics.median(of_ours), statistics.median(of_baseline)
+def line(writers: str, found: Found, goal: float | None) -> dict[str, Any]:
+    ours, baseline = (statistics.median(of_one_side) for of_one_side in found)
     return {
         "name": f"commands decided and recorded, {writers}",
         "ours": round(ours, 1),
@@ -305,7 +311,7 @@ def line(writers: str, of_ours: list[float], of_baseline: list[float], goal: flo
         "ratio": round(ours / baseline, 2),
         "goal": f">= {goal}" if goal else None,
         "holds": goal is None or ours / baseline >= goal,
-        "rounds": [round(a / b, 2) for a, b in zip(of_ours, of_baseline, strict=True)],
+        "rounds": [round(a / b, 2) for a, b in zip(*found, strict=True)],
     }
 
 

@@ -24,8 +24,8 @@ ENDLESS = 50
 
 
 class Log:
-    """Takes what it is given once it is let go, and remembers what came together. All that it is given at a time goes
-    in one group while another writer, whose group is `ENDLESS`, is on its way for as long as anyone asks."""
+    """Takes what it is given once it is let go, and remembers what came together. `ENDLESS` is on its way until all
+    else is done, so that the others have one way to the log and not two, and it is told who goes with whom."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
