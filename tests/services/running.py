@@ -87,7 +87,12 @@ def running_system() -> Iterator[RunningSystem]:
             yield RunningSystem(data)
         finally:
             up.terminate()
-            up.communicate(timeout=60)
+            try:
+                up.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                # what does not end when it is asked must not outlive the tests; its parts end with it
+                up.kill()
+                raise
 
 
 def wait_for(up: subprocess.Popen[str], data: Path) -> None:
