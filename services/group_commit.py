@@ -75,7 +75,8 @@ class GroupCommit(Generic[Asked, Told]):
         finally:
             with self._mutex:
                 following = self._waiting.popleft() if self._waiting else None
-                self._free += following is None
+                if following is None:
+                    self._free += 1
             for each in group:
                 each.was_taken = True
                 each.turn.release()

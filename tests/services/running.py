@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -17,9 +17,11 @@ from typer.testing import CliRunner, Result
 from services import cli
 from services.demo import is_ready
 from services.embedded import fresh_folder
-from tests.system import POLICY, ROOT, STAFF
+from services.embedded_process import Child
+from tests.system import POLICY, STAFF
 
 UP_WITHIN_SECONDS = 90.0
+STOPPED_WITHIN_SECONDS = 60.0
 REQUEST = {
     "platform": "facebook",
     "handle": "",
@@ -81,25 +83,21 @@ def running_system() -> Iterator[RunningSystem]:
     with fresh_folder() as data:
         argv = [sys.executable, "-m", "services.cli", "up", "--data", str(data)]
         argv += ["--policy", str(POLICY), "--staff", str(STAFF)]
-        up = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # beside the parts' logs, under a name that is not rotated
+        up = Child("up", argv, log=data / "logs" / "up.out", at_parents_death=signal.SIGTERM)
+        up.start()
         try:
             wait_for(up, data)
             yield RunningSystem(data)
         finally:
-            up.terminate()
-            try:
-                up.communicate(timeout=60)
-            except subprocess.TimeoutExpired:
-                # what does not end when it is asked must not outlive the tests; its parts end with it
-                up.kill()
-                raise
+            up.stop(((signal.SIGTERM, STOPPED_WITHIN_SECONDS),))
+        # and not by being killed for not having stopped in time
+        assert up.ended_how() == "ended with exit code 0"
 
 
-def wait_for(up: subprocess.Popen[str], data: Path) -> None:
+def wait_for(up: Child, data: Path) -> None:
     deadline = time.monotonic() + UP_WITHIN_SECONDS
     while not is_ready(data):
-        if up.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(
-                f"the system did not start: {up.communicate()[0] if up.poll() is not None else 'too slow'}"
-            )
+        if not up.alive() or time.monotonic() > deadline:
+            raise RuntimeError(f"the system did not start: {' / '.join(up.last_lines())}")
         time.sleep(0.2)

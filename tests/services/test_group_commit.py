@@ -49,15 +49,12 @@ def waited_for(sign: Callable[[], bool]) -> None:
 def asked_while_two_are_written(log: Log, numbers: Sequence[int]) -> list[Future[int]]:
     """The first two go alone, and the others wait until the second of them is written."""
     together = GroupCommit(log.write)
-    with ThreadPoolExecutor(ON_THE_WAY + len(numbers)) as threads:
-        alone = [ENDLESS, *numbers[:1]]
-        futures = []
-        for nth, number in enumerate(alone, start=1):
+    with ThreadPoolExecutor(1 + len(numbers)) as threads:
+        futures: list[Future[int]] = []
+        for number in (ENDLESS, *numbers):
             futures.append(threads.submit(together.ask, number))
-            waited_for(lambda: len(log.groups) == nth)  # noqa: B023  # called before the next turn
-        for nth, number in enumerate(numbers[1:], start=1):
-            futures.append(threads.submit(together.ask, number))
-            waited_for(lambda: len(together._waiting) == nth)  # noqa: B023  # called before the next turn
+            # each is written or waits before the next one comes
+            waited_for(lambda: len(log.groups) + len(together._waiting) == len(futures))
         log.let_go.set()
         waited_for(lambda: all(each.done() for each in futures[1:]))
         log.ended.set()
