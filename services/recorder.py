@@ -45,7 +45,7 @@ RECORD = "select * from ledger.record_decision_in_events(%s::json, %b::bytea[])"
 # an event is sent sooner as an argument of its own than as one of an array; a decision has rarely more than so many
 FEW = 4
 RECORD_FEW = [RECORD.replace("%b", f"array[{', '.join(['%b'] * events)}]") for events in range(FEW + 1)]
-RECORD_TOGETHER = "select * from ledger.record_decisions_in_events(%s::json[], %s::integer[], %b::bytea[])"
+RECORD_TOGETHER = "select * from ledger.record_decisions_in_events(%s::json, %s::integer[], %b::bytea[])"
 EVENTS = "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "
 STREAM_AFTER = EVENTS + "where originator_id = %s and originator_version > %s order by originator_version"
 SHARED_AFTER = EVENTS + "where shared and notification_id > %s order by notification_id"
@@ -274,14 +274,18 @@ def described(recording: Recording) -> str:
 
 def recorded_together(conn: Connection[DictRow], group: Sequence[ToRecord]) -> list[TupleRow]:
     """The recording function's answer for each."""
-    if len(group) == 1:
-        ((decision, states),) = group
-        if len(states) <= FEW:
-            return tuples(conn).execute(RECORD_FEW[len(states)], (decision, *states), prepare=True).fetchall()
-        return tuples(conn).execute(RECORD, (decision, states), prepare=True).fetchall()
-    states = [state for each in group for state in each.states]
-    asked = ([each.decision for each in group], [len(each.states) for each in group], states)
-    return tuples(conn).execute(RECORD_TOGETHER, asked, prepare=True).fetchall()
+    return tuples(conn).execute(*asked_together(group), prepare=True).fetchall()
+
+
+def asked_together(group: Sequence[ToRecord]) -> tuple[str, Sequence[Any]]:
+    """What is asked of PostgreSQL to record these in one transaction: it answers with a row for each."""
+    if len(group) > 1:
+        # in an array of PostgreSQL's every quotation mark of a text is escaped, at a price
+        decisions = f"[{','.join(each.decision for each in group)}]"
+        states = [state for each in group for state in each.states]
+        return RECORD_TOGETHER, (decisions, [len(each.states) for each in group], states)
+    ((decision, states),) = group
+    return (RECORD_FEW[len(states)], (decision, *states)) if len(states) <= FEW else (RECORD, (decision, states))
 
 
 def learn(recording: Recording, row: TupleRow) -> None:

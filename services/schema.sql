@@ -255,19 +255,24 @@ begin
     outcome := 'recorded';
 end $$;
 
--- Several decisions in one transaction, in the order given; `p_counts` says how many of `p_states` are each one's. Each is
--- checked against what those before it have written, and has its own row of the answer: one that is not recorded has
--- written nothing and hinders no other.
-create or replace function ledger.record_decisions_in_events(p_decisions json[], p_counts integer[], p_states bytea[])
+drop function if exists ledger.record_decisions_in_events(json[], integer[], bytea[]);
+
+-- Several decisions, a JSON array of them, in one transaction and in that order; `p_counts` says how many of `p_states` are
+-- each one's. Each is checked against what those before it have written, and has its own row of the answer: one that is
+-- not recorded has written nothing and hinders no other.
+create or replace function ledger.record_decisions_in_events(p_decisions json, p_counts integer[], p_states bytea[])
 returns table (outcome text, first bigint, last bigint, refusal text, content_hash text, recorded timestamptz,
                detail text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '10s' as $$
 declare
+    v_decision json;
+    v_nth integer := 0;
     v_done integer := 0;
 begin
-    for nth in 1 .. cardinality(p_decisions) loop
+    for v_decision in select value from json_array_elements(p_decisions) loop
+        v_nth := v_nth + 1;
         return query select * from ledger.record_decision_in_events(
-            p_decisions[nth], p_states[v_done + 1 : v_done + p_counts[nth]]);
-        v_done := v_done + p_counts[nth];
+            v_decision, p_states[v_done + 1 : v_done + p_counts[v_nth]]);
+        v_done := v_done + p_counts[v_nth];
     end loop;
 end $$;

@@ -79,7 +79,7 @@ def test_nothing_gets_into_the_log_past_the_recording_function(database: Databas
     [
         "select ledger.hold_still()",
         "select ledger.record_decision_in_events('{}', array[]::bytea[])",
-        "select ledger.record_decisions_in_events(array['{}']::json[], array[0], array[]::bytea[])",
+        "select ledger.record_decisions_in_events('[{}]'::json, array[0], array[]::bytea[])",
         "begin; lock table ledger.events in exclusive mode",
     ],
 )
