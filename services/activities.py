@@ -11,8 +11,9 @@ from temporalio import activity
 
 from domain.facts import Malformed, Recorded
 from domain.waiting import LetTimePass
+from services.awaited import AwaitedLedger
 from services.credentials import Unproven
-from services.ledger import EVENT_IDS, TIMER, Answer, Ledger, unproven_refusal
+from services.ledger import EVENT_IDS, TIMER, Answer, unproven_refusal
 from services.submissions import Submission, parse_submission
 from workflows.messages import LET_TIME_PASS, RECORD, Ask, FactOfCase, Told
 
@@ -20,28 +21,35 @@ OTHER_CASE = "the message is for another case"
 
 
 class LedgerActivities:
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, awaited: AwaitedLedger) -> None:
+        self._awaited, self._ledger = awaited, awaited.ledger
 
-    @activity.defn(name=RECORD, no_thread_cancel_exception=True)
-    def record(self, ask: Ask) -> Told:
+    @activity.defn(name=RECORD)
+    async def record(self, ask: Ask) -> Told:
         """An answer for each submission. Malformed and unproven ones are values too: nothing is retried for them."""
         if not ask.submissions:
-            self._ledger.state(ask.case)
+            await self._awaited.in_a_thread(self._ledger.state, ask.case)
         unproven: Counter[tuple[str, str]] = Counter()
         malformed = ask.malformed
         answers = []
         for text in ask.submissions:
             try:
-                answers.append(self._submit(parsed(text), ask.case, unproven))
+                answers.append(await self._submit(parsed(text), ask.case, unproven))
             except Malformed as error:
                 malformed += 1
                 answers.append(as_malformed(error))
+        if unproven or malformed:
+            await self._awaited.in_a_thread(self._note_what_came_in_vain, ask.case, unproven, malformed)
+        facts = self._ledger.facts_in_memory(ask.case, ask.after)
+        if facts is None:
+            facts = await self._awaited.in_a_thread(self._ledger.facts_after, ask.case, ask.after)
+        return Told(answers=answers, facts=[as_fact_of_case(each) for each in facts])
+
+    def _note_what_came_in_vain(self, case: str, unproven: Counter[tuple[str, str]], malformed: int) -> None:
         for (asked, because), times in unproven.items():
-            self._ledger.refuse_unproven(ask.case, asked, because, times)
+            self._ledger.refuse_unproven(case, asked, because, times)
         if malformed:
-            self._ledger.count_malformed(ask.case, malformed)
-        return Told(answers=answers, facts=self._facts_after(ask))
+            self._ledger.count_malformed(case, malformed)
 
     @activity.defn(name=LET_TIME_PASS, no_thread_cancel_exception=True)
     def let_time_pass(self, ask: Ask) -> Told:
@@ -49,19 +57,17 @@ class LedgerActivities:
         state = self._ledger.state(ask.case)
         id_ = str(uuid5(EVENT_IDS, f"{ask.case}/time/{state.position}"))
         self._ledger.submit_own(LetTimePass(), ask.case, TIMER, id_, ask.case, this_run())
-        return Told(facts=self._facts_after(ask))
+        facts = self._ledger.facts_after(ask.case, ask.after)
+        return Told(facts=[as_fact_of_case(each) for each in facts])
 
-    def _submit(self, submission: Submission, case: str, unproven: Counter[tuple[str, str]]) -> dict[str, Any]:
+    async def _submit(self, submission: Submission, case: str, unproven: Counter[tuple[str, str]]) -> dict[str, Any]:
         try:
             if submission.case != case:
                 raise Unproven(OTHER_CASE)
-            return as_answer(self._ledger.submit(submission, case, this_run()))
+            return as_answer(await self._awaited.submit(submission, case, this_run()))
         except Unproven as error:
             unproven[submission.kind, str(error)] += 1
             return as_answer(Answer(refusal=unproven_refusal(str(error)), unproven=True))
-
-    def _facts_after(self, ask: Ask) -> list[FactOfCase]:
-        return [as_fact_of_case(each) for each in self._ledger.facts_after(ask.case, ask.after)]
 
     def all(self) -> list[Any]:
         return [self.record, self.let_time_pass]

@@ -1,14 +1,15 @@
 """Decisions that come while others are on their way to the log wait and go together in the next transaction.
 
 Each is still judged by the database alone, and each gets an answer of its own; they share one lock, one round trip and
-one COMMIT. Whoever comes first takes along all who wait, so a single writer waits for nobody, and no thread is needed
-beside those that write.
+one COMMIT. Whoever comes first takes along those who wait, so a single writer waits for nobody, and nothing is needed
+beside the threads, or the tasks of one event loop, that write.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -19,6 +20,9 @@ Told = TypeVar("Told")
 MOST_AT_ONCE = 32
 # while one group is written the next one stands at the log's lock, which then does not wait for this process to wake
 ON_THE_WAY = 2
+# Tasks of an event loop come all at once and would go on in step: judging while nothing is written, then the reverse.
+# So one group leaves to the next its share, unless the shares were so small that the transactions cost more.
+NOT_WORTH_SHARING = 4
 
 
 class Waiting(Generic[Asked, Told]):
@@ -82,3 +86,46 @@ class GroupCommit(Generic[Asked, Told]):
                 each.turn.release()
             if following:
                 following.turn.release()
+
+
+class GroupCommitOfTasks(Generic[Asked, Told]):
+    """The same for the tasks of one event loop. Where `write` raises, everyone of the group is told so."""
+
+    def __init__(self, write: Callable[[Sequence[Asked]], Awaitable[Sequence[Told]]]) -> None:
+        self._write = write
+        self._waiting: deque[tuple[Asked, asyncio.Future[Told]]] = deque()
+        self._leading: set[asyncio.Task[None]] = set()
+
+    async def ask(self, asked: Asked) -> Told:
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.append((asked, mine))
+        if len(self._leading) < ON_THE_WAY:
+            # begun once all who are ready have come, and not cancelled with whoever happens to come first
+            leading = asyncio.create_task(self._lead())
+            self._leading.add(leading)
+            leading.add_done_callback(self._leading.discard)
+        told: Told = await mine
+        return told
+
+    async def _lead(self) -> None:
+        while self._waiting:
+            share = max(NOT_WORTH_SHARING, -(-len(self._waiting) // ON_THE_WAY))
+            count = min(MOST_AT_ONCE, share, len(self._waiting))
+            await self._written([self._waiting.popleft() for _ in range(count)])
+
+    async def _written(self, group: Sequence[tuple[Asked, asyncio.Future[Told]]]) -> None:
+        # one that was cancelled meanwhile is not waited for any more, but what it asked is done
+        try:
+            told = await self._write([asked for asked, _ in group])
+        except Exception as error:
+            for _, waits in group:
+                if not waits.done():
+                    waits.set_exception(error)
+        else:
+            for (_, waits), answer in zip(group, told, strict=True):
+                if not waits.done():
+                    waits.set_result(answer)
+
+    async def ended(self) -> None:
+        """Nothing is on its way any more."""
+        await asyncio.gather(*self._leading)

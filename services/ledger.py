@@ -19,7 +19,7 @@ from uuid import UUID, uuid4, uuid5
 from eventsourcing.application import Application
 from eventsourcing.persistence import InterfaceError, Mapper, OperationalError, StoredEvent
 from psycopg import Connection
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, TupleRow
 
 from domain.attempts import AttemptRefused, AttemptsSuppressed, stream_beside
 from domain.facts import (
@@ -45,7 +45,16 @@ from domain.pages import CASE_PROCESSES, PAGES
 from domain.register import Register
 from services.clock import Clock
 from services.credentials import Proven, Unproven, Verifier
-from services.recorder import Known, LedgerRecorder, NotRecorded, Recording, Row
+from services.recorder import (
+    Known,
+    LedgerRecorder,
+    NotRecorded,
+    Recording,
+    Row,
+    ToRecord,
+    described,
+    learn,
+)
 from services.submissions import Submission
 from workflows.messages import NO_CASE
 
@@ -101,7 +110,7 @@ class EnvelopeMapper(Mapper[str]):
 
     def to_domain_event(self, stored_event: StoredEvent) -> StoredFact:
         envelope = Envelope.model_validate_json(stored_event.state)
-        return StoredFact(envelope.case, envelope.position, envelope)
+        return stored(envelope)
 
 
 class InMemory(NamedTuple):
@@ -131,7 +140,7 @@ class Ledger(Application[str]):
 
     def __init__(self, url: str, clock: Clock, verifier: Verifier | None = None, pool_size: int = 10) -> None:
         super().__init__(env=postgres_env(url, pool_size))
-        self.clock = clock
+        self.url, self.clock = url, clock
         self._verifier = verifier
         # Guards what is held in memory; never held while the database is asked.
         self._mutex = RLock()
@@ -146,13 +155,17 @@ class Ledger(Application[str]):
     def submit(self, submission: Submission, workflow: str = "", run: str = "", cause: str = "") -> Answer:
         """Decide a person's command. Raises Malformed, of which nothing is recorded, and Unproven, which whoever
         received it hands to `refuse_unproven`."""
+        return self.answer(self.attempt(submission, workflow, run, cause))
+
+    def attempt(self, submission: Submission, workflow: str = "", run: str = "", cause: str = "") -> Attempt:
+        """The command, once it can be read and its sender is proven; raises as `submit` does."""
         a_case_of_some_process(submission.case)
         command = submission.command
         proven = self.proven(submission)
         sender = Sender(proven.actor, proven.method, proven.channel, proven.signed_at)
         act = self._act(command, submission.id, submission.case, sender, cause)
         received = submission.model_dump(mode="json")
-        return self._answer(Attempt(act, sender, submission.content, received, workflow, run))
+        return Attempt(act, sender, submission.content, received, workflow, run)
 
     def submit_own(
         self, command: Command, case: str, sender: Sender, command_id: str, workflow: str = "", run: str = ""
@@ -162,7 +175,7 @@ class Ledger(Application[str]):
         received = {"kind": command.kind, "id": command_id, "case": case, "fields": fields, "credential": ""}
         content = content_hash({"kind": command.kind, "case": case, "fields": fields})
         act = self._act(command, command_id, case, sender)
-        return self._answer(Attempt(act, sender, content, received, workflow, run))
+        return self.answer(Attempt(act, sender, content, received, workflow, run))
 
     def rehearse(self, command: Command, case: str, sender: Sender) -> tuple[Fact, ...]:
         """What would follow, without recording it. Refused as it would be."""
@@ -242,11 +255,16 @@ class Ledger(Application[str]):
 
     def facts_after(self, case: str, position: int) -> list[Recorded]:
         """Every fact of the case after a stream position, its own and others'."""
+        known = self.facts_in_memory(case, position)
+        return [recorded_from(row) for row in self.recorder.stream_after(case, position)] if known is None else known
+
+    def facts_in_memory(self, case: str, position: int) -> list[Recorded] | None:
+        """The same where this process holds all of them; else None."""
         with self._mutex:
             held = self._cases.get(case)
         if held and 0 <= held.state.position - position <= len(held.newest):
             return [each for each in held.newest if each.envelope.position > position]
-        return [recorded_from(row) for row in self.recorder.stream_after(case, position)]
+        return None
 
     def recorded(self, row: Row) -> Recorded:
         """A row of the log; not read from its bytes where this process knows what they say."""
@@ -271,8 +289,9 @@ class Ledger(Application[str]):
             correlation=case,
         )
 
-    def _answer(self, attempt: Attempt) -> Answer:
-        judged = self._judge(attempt) if self._remembers(attempt) else None
+    def answer(self, attempt: Attempt) -> Answer:
+        """Decided and recorded; what in memory is out of date is read on, as often as it takes."""
+        judged = self._judged_from_memory(attempt)
         for _ in range(LOSSES_BEFORE_LOCKING):
             if judged is None or not judged.facts:
                 # what stands against it may be out of date, or be its own success: look before refusing
@@ -289,6 +308,30 @@ class Ledger(Application[str]):
                 self._learn(attempt.act.case, answer.facts)
                 return answer
         return self._decide_while_holding_the_lock(attempt)
+
+    def on_its_way(self, attempt: Attempt) -> OnItsWay | None:
+        """What is to be recorded of it by what is in memory, for whoever asks the recorder by other means. None where
+        the log has to be read first, as it is before anything is refused: that is for `answer`."""
+        judged = self._judged_from_memory(attempt)
+        if judged is None or not judged.facts:
+            return None
+        envelopes, recording = judged.envelopes(judged.stream, judged.stood_at, judged.facts), judged.recording()
+        states = [self.mapper.to_stored_event(stored(each)).state for each in envelopes]
+        return OnItsWay(judged, envelopes, recording, ToRecord(described(recording), states))
+
+    def arrived(self, sent: OnItsWay, row: TupleRow) -> Answer:
+        """What the recording function answered to that, taken to heart; NotRecorded where it wrote nothing."""
+        learn(sent.recording, row)
+        recorded = self._recorded(sent.judged.facts, sent.envelopes, sent.recording)
+        self._learn(sent.judged.stream, recorded)
+        return Answer(recorded, position=sent.recording.last)
+
+    def has_read(self) -> bool:
+        """Whether this process knows anything of the library yet; until then, any question reads first."""
+        return self._register.position > 0
+
+    def _judged_from_memory(self, attempt: Attempt) -> Judged | None:
+        return self._judge(attempt) if self._remembers(attempt) else None
 
     def _remembers(self, attempt: Attempt) -> bool:
         with self._mutex:
@@ -337,13 +380,20 @@ class Ledger(Application[str]):
         recording: Recording,
         within: Connection[DictRow] | None = None,
     ) -> tuple[Recorded, ...]:
-        envelopes = [judged.envelope(fact, stream, after + nth, nth) for nth, fact in enumerate(facts, start=1)]
-        stored = [StoredFact(envelope.case, envelope.position, envelope) for envelope in envelopes]
-        made = self.events.put(stored, recording=recording, within=within)
-        recorded_at = recording.recorded_at or judged.attempt.act.at
+        envelopes = judged.envelopes(stream, after, facts)
+        self.events.put([stored(each) for each in envelopes], recording=recording, within=within)
+        return self._recorded(facts, envelopes, recording, within)
+
+    def _recorded(
+        self,
+        facts: Sequence[Fact],
+        envelopes: Sequence[Envelope],
+        recording: Recording,
+        within: Connection[DictRow] | None = None,
+    ) -> tuple[Recorded, ...]:
         recorded = tuple(
-            Recorded(envelope, fact, each.notification.id, recorded_at)
-            for envelope, fact, each in zip(envelopes, facts, made, strict=True)
+            Recorded(envelope, fact, recording.first + nth, recording.recorded_at or envelope.at)
+            for nth, (envelope, fact) in enumerate(zip(envelopes, facts, strict=True))
         )
         if within is None and recording.library_changed_at is not None:
             self._learn_what_comes_next(recorded, recording.library_changed_at)
@@ -544,7 +594,10 @@ class Judged(NamedTuple):
             read_up_to=self.read_up_to,
         )
 
-    def envelope(self, fact: Fact, stream: str, position: int, nth: int) -> Envelope:
+    def envelopes(self, stream: str, after: int, facts: Sequence[Fact]) -> list[Envelope]:
+        return [self._envelope(fact, stream, after + nth, nth) for nth, fact in enumerate(facts, start=1)]
+
+    def _envelope(self, fact: Fact, stream: str, position: int, nth: int) -> Envelope:
         act, authority = self.attempt.act, self.authority
         return Envelope.model_construct(
             v=1,
@@ -574,6 +627,15 @@ class Judged(NamedTuple):
             fact=fact.model_dump(mode="json"),
             command=self.attempt.received if nth == 1 else None,
         )
+
+
+class OnItsWay(NamedTuple):
+    """A judgement as it goes to the log."""
+
+    judged: Judged
+    envelopes: Sequence[Envelope]
+    recording: Recording
+    asked: ToRecord
 
 
 class NoCommand(Command):
@@ -633,6 +695,10 @@ def columns_of(envelope: Envelope) -> dict[str, Any]:
         "clauses": list(envelope.clauses),
         "shared": bool(envelope.touches),
     }
+
+
+def stored(envelope: Envelope) -> StoredFact:
+    return StoredFact(envelope.case, envelope.position, envelope)
 
 
 def recorded_from(row: Row) -> Recorded:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -13,6 +15,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunn
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from services.activities import LedgerActivities
+from services.awaited import AwaitedLedger
 from services.clock import SystemClock
 from services.door import door_key, key_encryption_key
 from services.erasing import ErasureActivities, IndexSweeper
@@ -28,6 +31,8 @@ from workflows.staff_orphans import StaffOrphans
 
 THREADS = 16
 TRY_AGAIN_SECONDS = 1.0
+# what a command came to is told even while the worker is asked to end
+WHAT_WAS_BEGUN_ENDS_WITHIN = timedelta(seconds=10)
 # read once by the process instead of once for each workflow: none of them keeps anything between runs
 SHARED_MODULES = ("domain", "pydantic", "pydantic_core", "holidays", "workflows.messages")
 
@@ -38,31 +43,37 @@ def sandbox() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*SHARED_MODULES))
 
 
-def worker_of(
+@asynccontextmanager
+async def worker_of(
     client: Client,
     ledger: Ledger,
     task_queue: str,
     threads: int = THREADS,
     runner: WorkflowRunner | None = None,
     erasing: ErasureActivities | None = None,
-) -> Worker:
+) -> AsyncIterator[Worker]:
     """Without `erasing` it reaches no keys: an erasure then waits for a worker that does. Without `runner` the
     procedures run outside the sandbox, see docs/decisions/0015."""
-    return Worker(
-        client,
-        task_queue=task_queue,
-        workflows=[*WORKFLOWS.values(), StaffOrphans],
-        activities=[
-            *LedgerActivities(ledger).all(),
-            *StaffActivities(ledger).all(),
-            *(erasing.all() if erasing else []),
-        ],
-        activity_executor=ThreadPoolExecutor(threads, thread_name_prefix="ledger"),
-        workflow_runner=runner or UnsandboxedWorkflowRunner(),
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        max_concurrent_local_activities=threads,
-    )
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
+    async with AwaitedLedger(ledger, executor) as awaited:
+        worker = Worker(
+            client,
+            task_queue=task_queue,
+            workflows=[*WORKFLOWS.values(), StaffOrphans],
+            activities=[
+                *LedgerActivities(awaited).all(),
+                *StaffActivities(ledger).all(),
+                *(erasing.all() if erasing else []),
+            ],
+            activity_executor=executor,
+            workflow_runner=runner or UnsandboxedWorkflowRunner(),
+            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            max_concurrent_local_activities=threads,
+            graceful_shutdown_timeout=WHAT_WAS_BEGUN_ENDS_WITHIN,
+        )
+        async with worker:
+            yield worker
 
 
 async def connected(settings: Settings) -> Client:

@@ -34,7 +34,7 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running(database: Database, time_skipping: WorkflowEnvironment) -> AsyncIterator[Running]:
-    office = Office(database, ServersClock(time_skipping, asyncio.get_running_loop()))
+    office = Office(database, ServersClock(time_skipping))
     async with at_work(time_skipping.client, office, time_skipping) as running:
         yield running
 
@@ -44,7 +44,7 @@ async def alone(server: EmbeddedPostgreSQL) -> AsyncIterator[Running]:
     """A system and a server for one test alone, whose staff may come and go, and whose months may pass."""
     with fresh_database(server) as database:
         async with skipping_time() as env:
-            office = Office(database, ServersClock(env, asyncio.get_running_loop()))
+            office = Office(database, ServersClock(env))
             async with at_work(env.client, office, env) as running:
                 yield running
 
@@ -57,7 +57,7 @@ async def in_service(server: EmbeddedPostgreSQL) -> AsyncIterator[Running]:
     gc.freeze()
     with fresh_database(server) as database:
         async with skipping_time() as env:
-            office = Office(database, ServersClock(env, asyncio.get_running_loop()))
+            office = Office(database, ServersClock(env))
             async with at_work(env.client, office, env, as_in_service=True) as running:
                 yield running
     gc.unfreeze()

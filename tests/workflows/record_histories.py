@@ -150,7 +150,7 @@ async def main(name: str, *paths: str) -> None:
             await recording.of(a_patrons_life, erasures, rights_and_changes)
     with fresh_folder() as data, database_on(data) as database:
         async with skipping_time() as env:
-            office = Office(database, ServersClock(env, asyncio.get_running_loop()))
+            office = Office(database, ServersClock(env))
             async with at_work(env.client, office, env) as running:
                 recording = Recording(running, name, wanted)
                 await recording.of_accounts(*BY_SKIPPING_TIME)

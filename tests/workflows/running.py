@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import files
@@ -39,13 +40,14 @@ A_MINUTE = timedelta(minutes=1)
 
 
 class ServersClock:
-    """The one clock, bound to the time-skipping server's. Asked from activities' threads, never from the loop's own."""
+    """The one clock, bound to the time-skipping server's. Asked in threads and by what runs on the loop itself, so it
+    asks from a loop of its own."""
 
-    def __init__(self, env: WorkflowEnvironment, loop: asyncio.AbstractEventLoop) -> None:
-        self._env, self._loop = env, loop
+    def __init__(self, env: WorkflowEnvironment) -> None:
+        self._env, self._aside = env, ThreadPoolExecutor(1)
 
     def now(self) -> datetime:
-        return asyncio.run_coroutine_threadsafe(self._env.get_current_time(), self._loop).result(20).astimezone(UTC)
+        return self._aside.submit(lambda: asyncio.run(self._env.get_current_time())).result(20).astimezone(UTC)
 
 
 class Running:

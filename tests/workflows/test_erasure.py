@@ -96,7 +96,7 @@ async def forgetting(
     file = KeyFile(Path(tmp_path_factory.mktemp("keys")) / "kek").made()
     with fresh_database(server) as database:
         keeper = database.url("keeper")
-        keys, office = KeyStore(keeper, file), Office(database, ServersClock(time_skipping, asyncio.get_running_loop()))
+        keys, office = KeyStore(keeper, file), Office(database, ServersClock(time_skipping))
         erasing = ErasureActivities(office.ledger, keeper, file)
         async with at_work(time_skipping.client, office, time_skipping, erasing) as running:
             yield Forgetting(running, keys)

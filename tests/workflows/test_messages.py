@@ -20,6 +20,7 @@ from temporalio.common import RawValue, SearchAttributePair, TypedSearchAttribut
 from domain.account_creation_messages import ApproveAccount, RefuseAccount, WithdrawRequest
 from domain.attempts import stream_beside
 from domain.facts import Command
+from services.awaited import AwaitedLedger
 from services.embedded_temporal import SEARCH_ATTRIBUTES as REGISTERED
 from tests.system import a_case, a_request, sealed
 from tests.workflows.running import Requested, Running, bytes_of, histories_of
@@ -319,15 +320,15 @@ async def test_what_the_ledger_cannot_take_at_once_is_an_ordinary_activity_and_i
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = await running.requested()
-    submit, failures = running.office.ledger.submit, iter(range(2))
+    submit, failures = AwaitedLedger.submit, iter(range(2))
 
-    def with_an_outage(*args: Any) -> Any:
-        answer = submit(*args)
+    async def with_an_outage(*args: Any) -> Any:
+        answer = await submit(*args)
         if next(failures, None) is not None:
             raise OperationalError("recorded, and then the connection was lost")
         return answer
 
-    monkeypatch.setattr(running.office.ledger, "submit", with_an_outage)
+    monkeypatch.setattr(AwaitedLedger, "submit", with_an_outage)
     await case.approved()
     monkeypatch.undo()
     assert await case.kinds() == APPROVED
