@@ -25,7 +25,7 @@ from services.audit.keys import SigningKey
 from services.audit.notary import Notary
 from services.audit.published import Published
 from services.embedded_postgresql import EmbeddedPostgreSQL
-from tests.bench.recording import PASSWORDS, Writers, installation
+from tests.bench.recording import PASSWORDS, Side, Writers, installation
 from tests.system import Database
 
 GOAL = 1.1
@@ -56,7 +56,7 @@ def compared(writer: Writers, database: Database, folder: Path, rounds: int, eac
         for nth in range(rounds + 1):
             for proven in (True, False) if nth % 2 else (False, True):
                 with keeping.proofs() if proven else nullcontext():
-                    per_second = writer.per_second("ours", each)
+                    per_second = writer.per_second(Side.OURS, each)
                 if nth:
                     # the first round warms everything up
                     took[proven].append(1000 / per_second)
