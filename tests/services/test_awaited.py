@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from threading import get_ident
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,7 +16,7 @@ from psycopg.rows import TupleRow
 from domain.account_creation_messages import ApproveAccount
 from services.awaited import AwaitedLedger
 from services.credentials import Unproven
-from services.group_commit import MOST_AT_ONCE, NOT_WORTH_SHARING, GroupCommitOfTasks
+from services.group_commit import MOST_AT_ONCE, NOT_WORTH_SHARING, ON_THE_WAY, GroupCommitOfTasks
 from services.ledger import Ledger
 from services.recorder import ToRecord
 from services.submissions import Submission
@@ -29,10 +31,15 @@ class Log:
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
         self.let_go = asyncio.Event()
+        self.on_their_way = self.most_on_their_way = 0
 
     async def write(self, asked: Sequence[int]) -> list[int]:
         self.groups.append(list(asked))
+        self.on_their_way += 1
+        self.most_on_their_way = max(self.most_on_their_way, self.on_their_way)
+        await asyncio.sleep(0)
         await self.let_go.wait()
+        self.on_their_way -= 1
         if 0 in asked:
             raise ValueError("nothing may be asked of nought")
         return [100 // each for each in asked]
@@ -78,6 +85,7 @@ async def test_no_group_is_longer_than_others_should_wait_for_and_everyone_has_a
     assert await asked_at_once(log, numbers) == [100 // each for each in numbers]
     assert max(log.sizes()) == MOST_AT_ONCE
     assert sum(log.sizes()) == len(numbers)
+    assert log.most_on_their_way == ON_THE_WAY
 
 
 @pytest.mark.asyncio
@@ -133,7 +141,7 @@ async def test_decisions_of_many_tasks_share_transactions_and_stand_in_the_log_w
     positions = sorted(fact.log_position for answer in answers for fact in answer.facts)
     assert positions == list(range(positions[0], positions[0] + len(positions)))
     for submission, answer in zip(asked, answers, strict=True):
-        assert office.ledger.facts_after(submission.case, 0) == list(answer.facts)
+        assert office.ledger.facts_in_memory(submission.case, 0) == list(answer.facts)
     with psycopg.connect(database.url("reader")) as conn:
         found = conn.execute(
             "select count(distinct xmin::text), count(distinct command_id) from ledger.events "
@@ -203,11 +211,35 @@ async def test_what_another_process_recorded_meanwhile_is_read_on_before_anythin
 
 
 @pytest.mark.asyncio
-async def test_a_process_that_has_read_nothing_yet_reads_first(office: Office, database: Database) -> None:
+async def test_a_process_that_has_read_nothing_yet_reads_first_and_never_on_the_loop(
+    office: Office, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fresh = Ledger(database.url("recorder"), office.clock, office.door.verifier())
+    asked_by = list[int]()
+    read_on = fresh.recorder.read_on
+
+    def noted(*args: Any) -> Any:
+        asked_by.append(get_ident())
+        return read_on(*args)
+
+    monkeypatch.setattr(fresh.recorder, "read_on", noted)
     async with AwaitedLedger(fresh) as awaited:
         assert (await awaited.submit(request(office, "task.fresh"))).facts
+        assert (await awaited.submit(request(office, "task.fresh"))).refusal
+    assert asked_by
+    assert get_ident() not in asked_by
     fresh.close()
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_is_recorded_and_told_with_its_clauses(office: Office, awaited: AwaitedLedger) -> None:
+    case = a_case()
+    asked = office.submission(a_request("task.refused", administrators=("p-mac",)), case, "p-bm-durant")
+    answer = await awaited.submit(asked)
+    assert answer.refusal is not None
+    assert answer.refusal.clauses == ("PR-7",)
+    assert await awaited.submit(asked) == answer
+    assert office.ledger.state(case).position == 0
 
 
 @pytest.mark.asyncio
