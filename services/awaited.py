@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import ParamSpec, Self, TypeVar
 
+from psycopg.errors import LockNotAvailable
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -38,6 +39,8 @@ class AwaitedLedger:
             min_size=ON_THE_WAY,
             max_size=ON_THE_WAY,
             timeout=CONNECTED_WITHIN_SECONDS,
+            # after that the next question tries again, however long PostgreSQL was away
+            reconnect_timeout=CONNECTED_WITHIN_SECONDS,
             open=False,
         )
 
@@ -46,8 +49,10 @@ class AwaitedLedger:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._together.ended()
-        await self._pool.close()
+        try:
+            await self._together.ended()
+        finally:
+            await self._pool.close()
 
     async def submit(self, submission: Submission, workflow: str = "", run: str = "", cause: str = "") -> Answer:
         """As the ledger's own; whoever no longer waits for the answer takes nothing back."""
@@ -58,6 +63,9 @@ class AwaitedLedger:
         if sent := self.ledger.on_its_way(attempt):
             try:
                 return self.ledger.arrived(sent, await self._together.ask(sent.asked))
+            except LockNotAvailable:
+                # it has waited for its turn as long as anyone may
+                raise
             except (NotRecorded, *DATABASE_AWAY):
                 # Perhaps only the answer was lost. It is asked again below, and the command id says so.
                 pass

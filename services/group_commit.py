@@ -94,12 +94,15 @@ class GroupCommitOfTasks(Generic[Asked, Told]):
     def __init__(self, write: Callable[[Sequence[Asked]], Awaitable[Sequence[Told]]]) -> None:
         self._write = write
         self._waiting: deque[tuple[Asked, asyncio.Future[Told]]] = deque()
+        self._free = ON_THE_WAY
+        # kept: nobody else holds them
         self._leading: set[asyncio.Task[None]] = set()
 
     async def ask(self, asked: Asked) -> Told:
         mine = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, mine))
-        if len(self._leading) < ON_THE_WAY:
+        if self._free:
+            self._free -= 1
             # begun once all who are ready have come, and not cancelled with whoever happens to come first
             leading = asyncio.create_task(self._lead())
             self._leading.add(leading)
@@ -112,6 +115,8 @@ class GroupCommitOfTasks(Generic[Asked, Told]):
             share = max(NOT_WORTH_SHARING, -(-len(self._waiting) // ON_THE_WAY))
             count = min(MOST_AT_ONCE, share, len(self._waiting))
             await self._written([self._waiting.popleft() for _ in range(count)])
+        # at once, not when the task is over: whoever was answered just now may ask again before that
+        self._free += 1
 
     async def _written(self, group: Sequence[tuple[Asked, asyncio.Future[Told]]]) -> None:
         # one that was cancelled meanwhile is not waited for any more, but what it asked is done

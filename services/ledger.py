@@ -302,6 +302,8 @@ class Ledger(Application[str]):
                 answer = self._write(judged)
             except NotRecorded as lost:
                 if lost.known:
+                    # recorded by this process even, where the answer was lost: memory then knows nothing of it
+                    self._read_on(attempt.act.case)
                     return self._first_answer(lost.known, attempt)
                 judged = None
             else:

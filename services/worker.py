@@ -31,8 +31,8 @@ from workflows.staff_orphans import StaffOrphans
 
 THREADS = 16
 TRY_AGAIN_SECONDS = 1.0
-# what a command came to is told even while the worker is asked to end
-WHAT_WAS_BEGUN_ENDS_WITHIN = timedelta(seconds=10)
+# What a command came to is told even while the worker is asked to end; half of what it has until it is killed.
+WHAT_WAS_BEGUN_ENDS_WITHIN = timedelta(seconds=5)
 # read once by the process instead of once for each workflow: none of them keeps anything between runs
 SHARED_MODULES = ("domain", "pydantic", "pydantic_core", "holidays", "workflows.messages")
 

@@ -11,8 +11,10 @@ import psycopg
 import pytest
 import pytest_asyncio
 from psycopg import OperationalError
+from psycopg.errors import LockNotAvailable
 from psycopg.rows import TupleRow
 
+from domain.account_creation import AccountCase
 from domain.account_creation_messages import ApproveAccount
 from services.awaited import AwaitedLedger
 from services.credentials import Unproven
@@ -23,6 +25,7 @@ from services.submissions import Submission
 from tests.system import Database, Office, a_case, a_request
 
 MANY = 16
+LONG_ENOUGH = 20.0
 
 
 class Log:
@@ -111,6 +114,25 @@ async def test_who_no_longer_waits_hinders_nobody_and_what_it_asked_is_done() ->
     assert log.groups == [[1, 2]]
 
 
+@pytest.mark.asyncio
+async def test_who_asks_again_as_soon_as_it_is_answered_is_not_forgotten() -> None:
+    log = Log()
+    together = GroupCommitOfTasks(log.write)
+
+    async def twice() -> tuple[int, int]:
+        return await together.ask(1), await together.ask(2)
+
+    # the first of both groups to be answered, and the others ask nothing more
+    again = asyncio.create_task(twice())
+    others = [asyncio.create_task(together.ask(5)) for _ in range(2 * NOT_WORTH_SHARING - 1)]
+    while len(log.groups) < ON_THE_WAY:
+        await asyncio.sleep(0)
+    log.let_go.set()
+    async with asyncio.timeout(LONG_ENOUGH):
+        assert await again == (100, 50)
+        assert await asyncio.gather(*others) == [20] * len(others)
+
+
 # -- on PostgreSQL
 
 
@@ -129,6 +151,12 @@ async def awaited(office: Office) -> AsyncIterator[AwaitedLedger]:
 
 def request(office: Office, handle: str) -> Submission:
     return office.submission(a_request(handle), a_case(), "p-bm-durant")
+
+
+def approval(office: Office, case: str) -> Submission:
+    state = office.ledger.state(case)
+    assert isinstance(state, AccountCase)
+    return office.submission(ApproveAccount(content=state.content), case, "p-ed")
 
 
 @pytest.mark.asyncio
@@ -188,9 +216,42 @@ async def test_a_commit_whose_answer_was_lost_is_found_again(
     monkeypatch.setattr(awaited._together, "_write", and_lost)
     asked = request(office, "task.lost")
     answer = await awaited.submit(asked)
-    assert [each.envelope.kind for each in answer.facts] == ["account_creation.AccountRequested", "waiting.Asked"]
-    assert len(office.ledger.facts_after(asked.case, 0)) == 2
+    approved = await awaited.submit(approval(office, asked.case))
+    recorded = [*answer.facts, *approved.facts]
+    assert [each.envelope.position for each in recorded] == [1, 2, 3, 4]
+    # and memory, by which the workflow is told what is new, knows them as if nothing had been lost
+    assert office.ledger.facts_in_memory(asked.case, 0) == recorded
     assert office.ledger.submit(asked).facts == answer.facts
+
+
+@pytest.mark.asyncio
+async def test_what_is_recorded_for_someone_who_no_longer_waits_is_known_when_it_is_sent_again(
+    office: Office, awaited: AwaitedLedger
+) -> None:
+    asked = request(office, "task.cancelled")
+    assert (await awaited.submit(asked)).facts
+    again = approval(office, asked.case)
+    waits = asyncio.create_task(awaited.submit(again))
+    await asyncio.sleep(0)
+    waits.cancel()
+    await awaited._together.ended()
+    assert waits.cancelled()
+    answer = await awaited.submit(again)
+    assert office.ledger.facts_in_memory(asked.case, 2) == list(answer.facts)
+
+
+@pytest.mark.asyncio
+async def test_who_waits_too_long_for_the_log_is_told_so_and_nothing_is_recorded(
+    office: Office, awaited: AwaitedLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def locked(group: Sequence[ToRecord]) -> Sequence[TupleRow]:
+        raise LockNotAvailable("canceling statement due to lock timeout")
+
+    monkeypatch.setattr(awaited._together, "_write", locked)
+    asked = request(office, "task.locked")
+    with pytest.raises(LockNotAvailable):
+        await awaited.submit(asked)
+    assert office.ledger.state(asked.case).position == 0
 
 
 @pytest.mark.asyncio
@@ -199,15 +260,13 @@ async def test_what_another_process_recorded_meanwhile_is_read_on_before_anythin
 ) -> None:
     asked = request(office, "task.elsewhere")
     assert (await awaited.submit(asked)).facts
-    state = office.ledger.state(asked.case)
-    content = getattr(state, "content", "")
-    approval, too_late = (office.submission(ApproveAccount(content=content), asked.case, "p-ed") for _ in range(2))
+    first, too_late = approval(office, asked.case), approval(office, asked.case)
     elsewhere = Ledger(database.url("recorder"), office.clock, office.door.verifier())
-    assert elsewhere.submit(approval).facts
+    assert elsewhere.submit(first).facts
     elsewhere.close()
     answer = await awaited.submit(too_late)
     assert answer.refusal is not None
-    assert (await awaited.submit(approval)).facts
+    assert (await awaited.submit(first)).facts
 
 
 @pytest.mark.asyncio
