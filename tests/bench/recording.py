@@ -54,7 +54,7 @@ from tests.system import Database, Office, a_case, a_request
 WRITERS = 8
 # how many processes, and how many writers in each
 ARRANGED = {"one process": (1, WRITERS), "two processes": (2, WRITERS // 2), "a process each": (WRITERS, 1)}
-ROUNDS = 11
+ROUNDS = 8
 EACH = 40
 NOTE = "The page is made under the name that was asked for, with the pictures of the branch. " * 3
 NEVER_LONGER_THAN = 60.0
