@@ -89,7 +89,7 @@ class GroupCommit(Generic[Asked, Told]):
 
 
 class GroupCommitOfTasks(Generic[Asked, Told]):
-    """The same for the tasks of one event loop. Where `write` raises, everyone of the group is told so."""
+    """The same for the tasks of one event loop, all of which are to ask on that loop."""
 
     def __init__(self, write: Callable[[Sequence[Asked]], Awaitable[Sequence[Told]]]) -> None:
         self._write = write
@@ -99,6 +99,8 @@ class GroupCommitOfTasks(Generic[Asked, Told]):
         self._leading: set[asyncio.Task[None]] = set()
 
     async def ask(self, asked: Asked) -> Told:
+        """What `write` tells of this. Raises what `write` raises for the group it went with: its asker asks by another
+        way, alone."""
         mine = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, mine))
         if self._free:
