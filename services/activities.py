@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid5
 
@@ -43,7 +44,7 @@ class LedgerActivities:
         facts = self._ledger.facts_in_memory(ask.case, ask.after)
         if facts is None:
             facts = await self._awaited.in_a_thread(self._ledger.facts_after, ask.case, ask.after)
-        return Told(answers=answers, facts=[as_fact_of_case(each) for each in facts])
+        return Told(answers=answers, facts=as_facts_of_case(facts))
 
     def _note_what_came_in_vain(self, case: str, unproven: Counter[tuple[str, str]], malformed: int) -> None:
         for (asked, because), times in unproven.items():
@@ -57,8 +58,7 @@ class LedgerActivities:
         state = self._ledger.state(ask.case)
         id_ = str(uuid5(EVENT_IDS, f"{ask.case}/time/{state.position}"))
         self._ledger.submit_own(LetTimePass(), ask.case, TIMER, id_, ask.case, this_run())
-        facts = self._ledger.facts_after(ask.case, ask.after)
-        return Told(facts=[as_fact_of_case(each) for each in facts])
+        return Told(facts=as_facts_of_case(self._ledger.facts_after(ask.case, ask.after)))
 
     async def _submit(self, submission: Submission, case: str, unproven: Counter[tuple[str, str]]) -> dict[str, Any]:
         try:
@@ -91,9 +91,9 @@ def parsed(text: str) -> Submission:
     return submission
 
 
-def as_fact_of_case(recorded: Recorded) -> FactOfCase:
-    envelope = recorded.envelope
-    return FactOfCase(kind=envelope.kind, fact=envelope.fact, position=envelope.position, policy=envelope.policy)
+def as_facts_of_case(recorded: Iterable[Recorded]) -> list[FactOfCase]:
+    envelopes = (each.envelope for each in recorded)
+    return [FactOfCase(kind=it.kind, fact=it.fact, position=it.position, policy=it.policy) for it in envelopes]
 
 
 def as_answer(answer: Answer) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from domain.erasure_messages import RecordDestruction, ReportWhatStands, Trace
 from domain.facts import Command, Recorded, Refused, State, case_key, patron_key
 from domain.openings import BESIDE
 from domain.pages import CASE_PROCESSES
-from services.activities import as_fact_of_case, this_run
+from services.activities import as_facts_of_case, this_run
 from services.key_rotation import destroy, finish
 from services.key_store import CannotOpen, KeyFile
 from services.ledger import EVENT_IDS, SYSTEM, Ledger, stem_of
@@ -84,7 +84,7 @@ class ErasureActivities:
 
     def _told(self, ask: Ask) -> Told:
         self._ledger.state(ask.case)
-        return Told(facts=[as_fact_of_case(each) for each in self._ledger.facts_after(ask.case, ask.after)])
+        return Told(facts=as_facts_of_case(self._ledger.facts_after(ask.case, ask.after)))
 
     def _keys_of(self, patron: str) -> list[str]:
         return keys_of(patron, (self._ledger.read_on(each.case) for each in self._traces(patron)))

@@ -52,7 +52,6 @@ from services.recorder import (
     Recording,
     Row,
     ToRecord,
-    described,
     learn,
 )
 from services.submissions import Submission
@@ -198,7 +197,7 @@ class Ledger(Application[str]):
 
     def proven(self, submission: Submission) -> Proven:
         """Who sends this, or Unproven."""
-        if not self._register.position:
+        if not self.has_read():
             # how long a credential lives is the policy's to say, and this process has not read any yet
             self._read_on()
         now = self.clock.now()
@@ -300,11 +299,8 @@ class Ledger(Application[str]):
                 judged = self._judge(attempt)
             try:
                 answer = self._write(judged)
-            except NotRecorded as lost:
-                if lost.known:
-                    # recorded by this process even, where the answer was lost: memory then knows nothing of it
-                    self._read_on(attempt.act.case)
-                    return self._first_answer(lost.known, attempt)
+            except NotRecorded:
+                # what it lost against is read first, be it its own success of which memory knows nothing
                 judged = None
             else:
                 self._learn(attempt.act.case, answer.facts)
@@ -318,8 +314,8 @@ class Ledger(Application[str]):
         if judged is None or not judged.facts:
             return None
         envelopes, recording = judged.envelopes(judged.stream, judged.stood_at, judged.facts), judged.recording()
-        states = [self.mapper.to_stored_event(stored(each)).state for each in envelopes]
-        return OnItsWay(judged, envelopes, recording, ToRecord(described(recording), states))
+        asked = ToRecord.of(recording, [self.mapper.to_stored_event(stored(each)) for each in envelopes])
+        return OnItsWay(judged, envelopes, recording, asked)
 
     def arrived(self, sent: OnItsWay, row: TupleRow) -> Answer:
         """What the recording function answered to that, taken to heart; NotRecorded where it wrote nothing."""

@@ -132,6 +132,10 @@ class ToRecord(NamedTuple):
     decision: str
     states: list[bytes]
 
+    @classmethod
+    def of(cls, recording: Recording, stored_events: Sequence[StoredEvent]) -> ToRecord:
+        return cls(described(recording), [event.state for event in stored_events])
+
 
 class LedgerRecorder(PostgresApplicationRecorder):
     def __init__(self, datastore: PostgresDatastore, *, events_table_name: str = "events") -> None:
@@ -148,7 +152,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """Positions in the log, or NotRecorded. `recording` goes with the events; `within` is a connection that holds
         the lock already."""
         recording: Recording = kwargs["recording"]
-        asked = ToRecord(described(recording), [event.state for event in stored_events])
+        asked = ToRecord.of(recording, stored_events)
         within: Connection[DictRow] | None = kwargs.get("within")
         row = recorded_together(within, [asked])[0] if within else self._together.ask(asked)
         learn(recording, row)

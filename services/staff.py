@@ -37,7 +37,7 @@ from domain.requests import TakenBack
 from domain.staff_change import StaffChangeCase, Stage, credentials_known_to, day_after, seats_of
 from domain.staff_change_messages import Consequence, ReportStaffChange, StaffChangeReported
 from domain.waiting import LetTimePass, Reconsider, TaskRerouted
-from services.activities import as_fact_of_case
+from services.activities import as_facts_of_case
 from services.ledger import EVENT_IDS, SYSTEM, Ledger, recorded_from
 from services.recorder import LedgerRecorder, Row
 from workflows.messages import Ask, Told
@@ -119,7 +119,7 @@ class StaffActivities:
             id_ = str(uuid5(EVENT_IDS, f"{ask.case}/report/{state.position}"))
             self._ledger.submit_own(ReportStaffChange(consequences=followed), ask.case, SYSTEM, id_)
         self._ledger.read_on(ask.case)
-        return Told(facts=[as_fact_of_case(each) for each in self._ledger.facts_after(ask.case, ask.after)])
+        return Told(facts=as_facts_of_case(self._ledger.facts_after(ask.case, ask.after)))
 
     @activity.defn(name=LOOK_FOR_ORPHANS)
     def look_for_orphans(self) -> list[dict[str, str]]:

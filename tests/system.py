@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+import psycopg
 from joserfc.jwk import OKPKey
 
 from domain.account_creation_messages import RequestAccount
@@ -67,6 +68,17 @@ class Database:
 
     def url(self, role: str) -> str:
         return with_user(self.superuser, f"imprimatur_{role}", self.passwords[role])
+
+    def transactions_and_commands(self, first: int, last: int) -> tuple[int, int]:
+        """In how many transactions these log positions were recorded, and for how many commands."""
+        with psycopg.connect(self.url("reader")) as conn:
+            found = conn.execute(
+                "select count(distinct xmin::text), count(distinct command_id) from ledger.events "
+                "where notification_id between %s and %s",
+                (first, last),
+            ).fetchone()
+        assert found is not None
+        return found[0], found[1]
 
 
 def sealed() -> Sealed:

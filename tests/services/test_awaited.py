@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from threading import get_ident
 from typing import Any
 
-import psycopg
 import pytest
 import pytest_asyncio
 from psycopg import OperationalError
@@ -170,14 +169,7 @@ async def test_decisions_of_many_tasks_share_transactions_and_stand_in_the_log_w
     assert positions == list(range(positions[0], positions[0] + len(positions)))
     for submission, answer in zip(asked, answers, strict=True):
         assert office.ledger.facts_in_memory(submission.case, 0) == list(answer.facts)
-    with psycopg.connect(database.url("reader")) as conn:
-        found = conn.execute(
-            "select count(distinct xmin::text), count(distinct command_id) from ledger.events "
-            "where notification_id between %s and %s",
-            (positions[0], positions[-1]),
-        ).fetchone()
-    assert found is not None
-    transactions, commands = found
+    transactions, commands = database.transactions_and_commands(positions[0], positions[-1])
     assert commands == MANY
     assert transactions <= MANY // NOT_WORTH_SHARING
 

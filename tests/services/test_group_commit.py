@@ -8,7 +8,6 @@ from itertools import pairwise
 from threading import Event
 from time import monotonic, sleep
 
-import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
@@ -141,13 +140,7 @@ def test_decisions_of_several_threads_share_a_transaction_and_stand_in_the_log_w
     assert [answer.refusal for answer in answers] == [None] * THREADS
     positions = sorted(fact.log_position for answer in answers for fact in answer.facts)
     assert all(after == before + 1 for before, after in pairwise(positions))
-    with psycopg.connect(database.url("reader")) as conn:
-        found = conn.execute(
-            "select count(distinct xmin::text), count(distinct command_id) from ledger.events "
-            "where notification_id between %s and %s",
-            (positions[0], positions[-1]),
-        ).fetchone()
-    assert found == (2, THREADS)
+    assert database.transactions_and_commands(positions[0], positions[-1]) == (2, THREADS)
 
 
 def test_of_two_claims_on_one_handle_in_one_group_the_first_is_recorded_and_the_second_refused(office: Office) -> None:
