@@ -60,6 +60,7 @@ async def test_a_workflow_terminated_by_hand_is_brought_back_with_all_it_knew(ru
     await case.approved()
     await running.reconciler.one_pass(everything=True)
     await case.handle.terminate()
+    await until_listed_as_running(running, case, False)
     await running.reconciler.one_pass(everything=True)
     again = of_today(case)
     assert await position(again) == 4
@@ -92,7 +93,7 @@ async def test_a_workflow_that_was_reset_comes_to_where_the_ledger_is(running: R
         )
     )
     again = of_today(case)
-    await until_listed(running, case)
+    await until_listed_as_running(running, case)
     await running.reconciler.one_pass(everything=True)
     await until_at(again, 4)
     assert await again.query("stage") == "set_up"
@@ -179,7 +180,7 @@ async def test_a_case_opened_without_a_workflow_gets_one(running: Running) -> No
 async def test_a_workflow_that_missed_the_end_of_its_case_ends_too(running: Running) -> None:
     case = await running.requested()
     await running.directly(WithdrawRequest(), case.case, "p-bm-durant")
-    await until_listed(running, case)
+    await until_listed_as_running(running, case)
     await Reconciler(running.client, running.office.ledger, running.queue).one_pass(everything=True)
     assert (await case.ended())["stage"] == "withdrawn"
 
@@ -329,15 +330,15 @@ async def until_at(handle: WorkflowHandle[Any, Any], position: int) -> None:
     raise AssertionError(f"not at {position} but {await handle.query('position')}")
 
 
-async def until_listed(running: Running, case: Requested) -> None:
-    """Temporal's list of workflows lags a little behind."""
+async def until_listed_as_running(running: Running, case: Requested, listed: bool = True) -> None:
+    """Temporal's list of workflows lags up to a second behind, for one that began as for one that was terminated."""
     run = (await of_today(case).describe()).run_id
     for _ in range(100):
-        async for each in running.client.list_workflows(f"WorkflowId = '{case.case}' and ExecutionStatus = 'Running'"):
-            if each.run_id == run:
-                return
+        found = running.client.list_workflows(f"WorkflowId = '{case.case}' and ExecutionStatus = 'Running'")
+        if listed is (run in {each.run_id async for each in found}):
+            return
         await asyncio.sleep(0.05)
-    raise AssertionError(f"{case.case} is not listed")
+    raise AssertionError(f"{case.case} is {'not ' * listed}listed as running")
 
 
 async def withdrawn(case: Requested, person: str = "p-bm-durant") -> None:
