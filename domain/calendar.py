@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from itertools import pairwise
-from typing import Annotated, Any, NamedTuple, Self
+from itertools import islice, pairwise
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from holidays import country_holidays
@@ -25,7 +25,9 @@ ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
 LONGEST_CLOSURE_DAYS = 3 * 366
 A_LEAP_YEAR = 2024
-MOST_OPENINGS_TO_REMEMBER = 20_000
+MOST_TO_REMEMBER = 20_000
+K = TypeVar("K")
+V = TypeVar("V")
 # four years and one: every holiday that comes round at all is named in them
 YEARS_TO_KNOW_A_HOLIDAY_BY = range(2024, 2029)
 
@@ -337,7 +339,8 @@ class Calendar(Frozen):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Calendar":
         changed = super().model_copy(update=update, deep=deep)
         # a copy takes along what was found out, and that is no longer so
-        changed.__dict__.pop("openings_found", None)
+        for found in ("openings_found", "open_days_found"):
+            changed.__dict__.pop(found, None)
         return changed
 
     # -- what it answers
@@ -387,13 +390,9 @@ class Calendar(Frozen):
         if n < 0:
             raise CalendarError(f"{n} business days cannot be waited for; 0 or more can")
         asked = self.local(start)
-        open_days = self._open_days_from(place, asked.date())
-        first = next(open_days)
+        first, last = self._open_days(place, asked.date(), n)
         wall = asked.time() if first == asked.date() else time.min
-        day = first
-        for _ in range(n):
-            day = next(open_days)
-        return self.next_opening(place, instant(day, wall, self.zone))
+        return self.next_opening(place, instant(last, wall, self.zone))
 
     def local(self, moment: datetime) -> datetime:
         if moment.utcoffset() is None:
@@ -422,6 +421,21 @@ class Calendar(Frozen):
         )
 
     @cached_property
+    def open_days_found(self) -> dict[tuple[str, date, int], tuple[date, date]]:
+        """By place, day and how many: what is asked on one day waits for the same few."""
+        return {}
+
+    def _open_days(self, place: str, day: date, n: int) -> tuple[date, date]:
+        """The first open day from this one on, and the nth after it."""
+        found = self.open_days_found.get((place, day, n))
+        if found is None:
+            open_days = self._open_days_from(place, day)
+            first = next(open_days)
+            found = first, next(islice(open_days, n - 1, None)) if n else first
+            remember(self.open_days_found, (place, day, n), found)
+        return found
+
+    @cached_property
     def openings_found(self) -> dict[tuple[str, date], list[tuple[datetime, datetime]]]:
         """By place and day: the same weeks are asked for again and again."""
         return {}
@@ -429,9 +443,8 @@ class Calendar(Frozen):
     def _openings(self, place: str, day: date) -> list[tuple[datetime, datetime]]:
         found = self.openings_found.get((place, day))
         if found is None:
-            if len(self.openings_found) >= MOST_OPENINGS_TO_REMEMBER:
-                self.openings_found.clear()
-            found = self.openings_found[place, day] = self._find_openings(place, day)
+            found = self._find_openings(place, day)
+            remember(self.openings_found, (place, day), found)
         return found
 
     def _find_openings(self, place: str, day: date) -> list[tuple[datetime, datetime]]:
@@ -453,6 +466,12 @@ class Calendar(Frozen):
         if day in half_days:
             yield half_days[day], time.max
         yield from (closure.wall_times for closure in self.closures_on(place, day))
+
+
+def remember(found: dict[K, V], key: K, value: V) -> None:
+    if len(found) >= MOST_TO_REMEMBER:
+        found.clear()
+    found[key] = value
 
 
 def _day(closure: Closure) -> date:

@@ -44,7 +44,7 @@ from services.explaining import explained
 from services.forms import command_kind, filled_in, patron_keys, still_sealed
 from services.founding import operator_name
 from services.hr.office import Terms, take_file
-from services.ledger import Ledger, Sender, operator
+from services.ledger import Ledger, Sender, operator, stem_of
 from services.openings import opened_for
 from services.patron_forms import note_patrons, numbered
 from services.patrons import PatronIndex
@@ -196,10 +196,10 @@ class Desk:
     def _prepare(
         self, case: str, kind: str, fields: dict[str, Any], caller: Caller, id_: str, concerns: Sequence[str]
     ) -> Submission:
-        state, library = self.ledger.seen(case)
-        concerns = (*concerns, *concerned(state))
-        longest, fields = library.policy.settings.reason_max_chars.value, numbered(kind, fields, id_, library)
-        filled = filled_in(kind, fields, case, id_, self.seal, longest, concerns)
+        state = self._as_it_stands(case, kind)
+        rules, concerns = self.ledger.rules(), (*concerns, *concerned(state))
+        fields = numbered(kind, fields, id_, rules)
+        filled = filled_in(kind, fields, case, id_, self.seal, rules.settings.reason_max_chars.value, concerns)
         given, fields = fields, with_content_seen(state, kind, filled)
         plain = parse_submission({"kind": kind, "id": id_, "case": case, "fields": fields})
         self._evidence_is_kept(plain.command)  # malformed here is told at the door and goes no further
@@ -207,6 +207,13 @@ class Desk:
         note_patrons(kind, given, self.patrons)
         actor = Actor(kind=caller.kind, id=caller.person)
         return self.door.prove(plain, actor, caller.method, caller.channel, self.clock.now())
+
+    def _as_it_stands(self, case: str, kind: str) -> State:
+        page = PAGES.get(stem_of(case))
+        if page and KINDS[kind] in page.opens_with:
+            # there is nothing to see yet; sent again, it is to become the same command
+            return page.initial(case)
+        return self.ledger.seen(case)
 
     def _evidence_is_kept(self, command: Command) -> None:
         for named in getattr(command, "evidence", ()):

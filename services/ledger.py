@@ -7,10 +7,12 @@ decides while it holds the lock. A command id that was answered before gets its 
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from threading import RLock
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -42,6 +44,7 @@ from domain.facts import (
 from domain.hr_register import HrRegister
 from domain.library import Library
 from domain.pages import CASE_PROCESSES, PAGES
+from domain.policy import Settings
 from domain.register import Register
 from services.clock import Clock
 from services.credentials import Proven, Unproven, Verifier
@@ -58,6 +61,7 @@ from services.submissions import Submission
 from workflows.messages import NO_CASE
 
 LOSSES_BEFORE_LOCKING = 3
+LATELY_SECONDS = 1.0
 CASES_IN_MEMORY = 2_000
 # of each case: what a workflow has not folded yet is rarely more than its newest facts
 FACTS_IN_MEMORY = 16
@@ -132,6 +136,13 @@ class Sender(NamedTuple):
         return f"{self.actor.kind.value}:{self.actor.id}"
 
 
+class Rules(NamedTuple):
+    """What a door goes by that decides nothing: the settings of the policy in force, and the day it is there."""
+
+    settings: Settings
+    today: date
+
+
 class Ledger(Application[str]):
     name = "Ledger"
     env: ClassVar[dict[str, str]] = {}
@@ -145,6 +156,8 @@ class Ledger(Application[str]):
         self._mutex = RLock()
         self._register = Register()
         self._cases: OrderedDict[str, InMemory] = OrderedDict()
+        # on the monotonic clock: nothing of the library that stood in the log then is missing in memory
+        self._looked_at = -math.inf
 
     def construct_mapper(self) -> Mapper[str]:
         return EnvelopeMapper(self.construct_transcoder())
@@ -233,11 +246,24 @@ class Ledger(Application[str]):
         self._read_on(case)
         return self._in_memory(case)
 
-    def seen(self, case: str) -> tuple[State, Library]:
-        """The case and the library as they stand in the log now, in one reading."""
-        self._read_on(case)
+    def seen(self, case: str) -> State:
+        """The case as it stands in the log now, for whoever looks at the rest of the library by `rules`."""
+        if self._has_looked_lately():
+            with self._mutex:
+                after = self._in_memory(case).position
+            self._learn(case, [recorded_from(row) for row in self.recorder.stream_after(case, after)])
+        else:
+            self._read_on(case)
+        return self._in_memory(case)
+
+    def rules(self) -> Rules:
+        """What a door looks at, by what this process has read within the last second: many who come together look once.
+        The command is decided by what stands in the log when it is recorded."""
+        if not self._has_looked_lately():
+            self._read_on()
         with self._mutex:
-            return self._in_memory(case), Library(self._register.still(), self.clock.now())
+            library = Library(self._register, self.clock.now())
+            return Rules(library.policy.settings, library.today)
 
     def _in_memory(self, case: str) -> State:
         with self._mutex:
@@ -517,10 +543,15 @@ class Ledger(Application[str]):
             held = self._cases.get(case)
             after, shared_after = (held.state.position if held else 0), self._register.position
         sender, id_ = (attempt.sender.key, attempt.act.id) if attempt else ("", "")
+        began = time.monotonic()
         own, shared, known = self.recorder.read_on(case, after, shared_after, sender, id_, within)
         self._learn(case, [recorded_from(row) for row in own])
         self._learn_of_the_library([recorded_from(row) for row in shared])
+        self._looked_at = began
         return known
+
+    def _has_looked_lately(self) -> bool:
+        return self.has_read() and time.monotonic() - self._looked_at < LATELY_SECONDS
 
     def _learn(self, case: str, recorded: Iterable[Recorded]) -> None:
         page = PAGES.get(stem_of(case))

@@ -11,10 +11,10 @@ from uuid import UUID, uuid5
 
 from domain.consent_messages import RecordConsent
 from domain.facts import Malformed
-from domain.library import Library
 from domain.patron_basis import Form
 from domain.photo_permission_messages import IdentifyPerson, TakePictureIn
 from domain.revocation_messages import AskRevocation
+from services.ledger import Rules
 from services.patrons import PatronIndex
 
 PATRONS = UUID("a4f0a1c6-5c0e-5f7e-9f44-0f5a6c2a9d11")
@@ -26,14 +26,14 @@ SAID_OF_GUARDIAN = {"guardian_name": "name", "email": "email", "telephone": "tel
 A_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def numbered(kind: str, fields: Any, command_id: str, library: Library) -> Any:
+def numbered(kind: str, fields: Any, command_id: str, rules: Rules) -> Any:
     """The same fields with a number for everyone who has none. The same command gives the same numbers. Malformed
     where a day of birth cannot be one."""
     if not isinstance(fields, dict):
         return fields
     match kind:
         case RecordConsent.kind:
-            return with_guardian(with_patron(of_age(fields, library), command_id), command_id)
+            return with_guardian(with_patron(of_age(fields, rules), command_id), command_id)
         case AskRevocation.kind:
             return with_patron(fields, command_id)
         case TakePictureIn.kind if isinstance(fields.get("persons"), list):
@@ -69,14 +69,14 @@ def number(command_id: str, whose: str) -> str:
     return str(uuid5(PATRONS, f"{command_id}/{whose}"))
 
 
-def of_age(fields: dict[str, Any], library: Library) -> dict[str, Any]:
+def of_age(fields: dict[str, Any], rules: Rules) -> dict[str, Any]:
     """`born` comes in and goes no further: what stays is whether they are a minor, and until which month."""
     if "born" not in fields:
         return fields
-    born, years = day_of_birth(fields["born"], library.today), library.policy.settings.age_of_majority_years.value
+    born, years = day_of_birth(fields["born"], rules.today), rules.settings.age_of_majority_years.value
     rest = {name: value for name, value in fields.items() if name != "born"}
     of_age_in = date(born.year + years, born.month, 1)
-    if of_age_in <= library.today.replace(day=1):
+    if of_age_in <= rules.today.replace(day=1):
         return rest | {"minor": False}
     return rest | {"minor": True, "of_age_in": of_age_in.isoformat()}
 

@@ -94,14 +94,24 @@ def found(system: RunningSystem) -> list[dict[str, Any]]:
 
 
 def a_picture(system: RunningSystem, patron: str, folder: Path) -> str:
-    persons = [{"patron": patron, "who": WORDS}]
+    case = str(reported(system, str(uuid4()), patron=patron)["case"])
+    add_file(system, case, folder)
+    return case
+
+
+def reported(system: RunningSystem, id_: str, **person: str) -> dict[str, Any]:
+    """A picture taken of this person, or of one who has no number yet."""
+    persons = [{"who": WORDS, **person}]
     fields = {"taken_at": "2026-01-02T10:00:00-06:00", "taken_by": STAFF, "place": "durant", "persons": persons}
-    answer = system.json("request", "photo_permission", "-", "--as", STAFF, given=fields)
+    answer: dict[str, Any] = system.json("request", "photo_permission", "-", "--as", STAFF, "--id", id_, given=fields)
+    return answer
+
+
+def add_file(system: RunningSystem, case: str, folder: Path) -> None:
     file = folder / "picture.jpg"
     file.write_bytes(with_place())
-    added = system.json("picture", "add", answer["case"], str(file), "--as", STAFF)
+    added = system.json("picture", "add", case, str(file), "--as", STAFF)
     assert added["taken"]["had_location"] is True
-    return str(answer["case"])
 
 
 def case_shown(system: RunningSystem, process: str) -> str:
@@ -169,6 +179,17 @@ def test_the_same_request_again_is_the_same(door: httpx.Client) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     first, again = (door.post("/api/v1/patron/revocations", json=said, headers=key).json() for _ in range(2))
     assert first == again
+
+
+def test_a_picture_reported_again_is_the_same_though_someone_else_was_recognised_meanwhile(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    id_ = str(uuid4())
+    first = reported(system, id_)
+    add_file(system, first["case"], tmp_path)
+    does(system, first["case"], "IdentifyPerson", {"person": {"who": WORDS}}, STAFF)
+    again = reported(system, id_)
+    assert [each["event_id"] for each in again["recorded"]] == [each["event_id"] for each in first["recorded"]]
 
 
 @pytest.mark.parametrize(
