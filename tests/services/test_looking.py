@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The case of each reading of the library; empty where it was of none."""
     read, read_on = list[str](), LedgerRecorder.read_on
 
-    def noted(recorder: LedgerRecorder, case: str, *more: int) -> object:
+    def noted(recorder: LedgerRecorder, case: str, *more: Any) -> object:
         read.append(case)
         return read_on(recorder, case, *more)
 
