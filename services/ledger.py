@@ -249,9 +249,8 @@ class Ledger(Application[str]):
     def seen(self, case: str) -> State:
         """The case as it stands in the log now, for whoever looks at the rest of the library by `rules`."""
         if self._has_looked_lately():
-            with self._mutex:
-                after = self._in_memory(case).position
-            self._learn(case, [recorded_from(row) for row in self.recorder.stream_after(case, after)])
+            newer = self.recorder.stream_after(case, self._in_memory(case).position)
+            self._learn(case, [recorded_from(row) for row in newer])
         else:
             self._read_on(case)
         return self._in_memory(case)
