@@ -138,6 +138,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock
 #variable_conflict use_column
 declare
     v_events ledger.events[];
+    v_said   json;
     v_head   bigint;
     v_shared boolean;
     v_claims boolean;
@@ -156,9 +157,11 @@ begin
                     e.command_id, e.cause, e.correlation, e.policy, e.read_up_to, e.clauses,
                     cardinality(e.touches) > 0)::ledger.events
                order by s.nth),
+           json_agg(json_build_object('case', e."case", 'nth', s.nth, 'touches', e.touches, 'claims', e.claims,
+                                      'releases', e.releases)),
            bool_or(cardinality(e.touches) > 0),
            bool_or(cardinality(e.claims) > 0 or cardinality(e.releases) > 0)
-        into v_events, v_shared, v_claims
+        into v_events, v_said, v_shared, v_claims
         from unnest(p_states) with ordinality as s (state, nth),
              json_to_record(convert_from(s.state, 'UTF8')::json) as e (
                 "case" text, position bigint, kind text, event_id text, at timestamptz, occurred_at timestamptz,
@@ -209,9 +212,7 @@ begin
 
     if v_claims then
         select k into detail
-            from unnest(p_states) as s (state),
-                 json_to_record(convert_from(s.state, 'UTF8')::json) as e ("case" text, claims text[]),
-                 unnest(e.claims) as k
+            from json_to_recordset(v_said) as e ("case" text, claims text[]), unnest(e.claims) as k
             where e."case" <> (select c.held_by from ledger.claims c where c.key = k
                                order by c.position desc, c.step desc limit 1)
             limit 1;
@@ -224,9 +225,8 @@ begin
 
         -- what one event releases, a later one of the same append may claim
         insert into ledger.claims
-            select k.key, first, 2 * s.nth + k.claimed::integer, case when k.claimed then e."case" end
-            from unnest(p_states) with ordinality as s (state, nth),
-                 json_to_record(convert_from(s.state, 'UTF8')::json) as e ("case" text, claims text[], releases text[]),
+            select k.key, first, 2 * e.nth + k.claimed::integer, case when k.claimed then e."case" end
+            from json_to_recordset(v_said) as e ("case" text, nth integer, claims text[], releases text[]),
                  lateral (select distinct unnest(e.releases), false union all select distinct unnest(e.claims), true)
                      as k (key, claimed);
     end if;
@@ -235,9 +235,7 @@ begin
         -- the first position of the append: whoever has read any event of it has read past this
         insert into ledger.scopes
             select distinct t, first
-            from unnest(p_states) as s (state),
-                 json_to_record(convert_from(s.state, 'UTF8')::json) as e (touches text[]),
-                 unnest(e.touches) as t;
+            from json_to_recordset(v_said) as e (touches text[]), unnest(e.touches) as t;
         select coalesce(max(e.notification_id), 0)::text into detail from ledger.events e where e.shared;
     end if;
 
