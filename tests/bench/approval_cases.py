@@ -47,7 +47,7 @@ from tests.system import POLICY, STAFF
 QUEUE, OUTSIDE = "bare-approval", "bare-approval-outside-the-sandbox"
 BARE = "bare workflow, the same waits, two no-op local activities"
 THROUGHPUT_GOAL, LATENCY_GOAL = 0.8, 1.4
-# many short ones: the speed of a shared machine changes within seconds, and neighbours in time are compared
+# many short ones: the speed of a shared machine changes within seconds, and both sides are to meet the same
 ROUNDS = 7
 AT_ONCE, CASES_AT_ONCE = 16, 64
 FEW_AT_ONCE, CASES_OF_FEW = 8, 32
