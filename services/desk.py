@@ -163,7 +163,7 @@ class Desk:
     ) -> dict[str, Any]:
         """A decision or step, answered when it is recorded or refused."""
         id_ = command_id(id_, caller)
-        process = case.partition("-")[0]
+        process = stem_of(case)
         if process not in PAGES:
             raise Malformed("case", f"no process has the stem {process!r}", f"one of {', '.join(PAGES)}")
         submission = await self._prepared(case, command_kind(process, command), fields, caller, id_, concerns)
@@ -180,7 +180,7 @@ class Desk:
         concerns: Sequence[str] = (),
     ) -> dict[str, Any]:
         """The payload that a plain Temporal signal or update must carry to do this."""
-        process = case.partition("-")[0]
+        process = stem_of(case)
         kind, id_ = command_kind(process, command), command_id(id_, caller)
         submission = await self._prepared(case, kind, fields, caller, id_, concerns)
         return submission.model_dump(mode="json")
@@ -246,7 +246,7 @@ class Desk:
         in_force_at: datetime | None,
         purpose: Purpose,
     ) -> dict[str, Any]:
-        page = PAGES.get(case.partition("-")[0])
+        page = PAGES.get(stem_of(case))
         if page is None:
             raise NoSuchCase("case", f"there is no case {case}", "an id that `case list` shows")
         state, recorded = self.ledger.read_on(case)
@@ -485,7 +485,7 @@ def as_shown(state: State, facts: list[dict[str, Any]]) -> dict[str, Any]:
     shown = still_sealed(state.model_dump(mode="json"))
     return {
         "case": state.case,
-        "process": state.case.partition("-")[0],
+        "process": stem_of(state.case),
         "stage": shown.get("stage", ""),
         "content": shown.get("content", ""),
         "waiting": shown.get("waiting"),

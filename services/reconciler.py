@@ -189,7 +189,7 @@ class Reconciler:
         log.warning("%s has no running workflow: started again from the ledger", case)
         try:
             started = await self._client.start_workflow(
-                TYPE_NAMES[case.partition("-")[0]],
+                TYPE_NAMES[stem_of(case)],
                 {"resume": True},
                 id=case,
                 task_queue=self._task_queue,
@@ -201,7 +201,7 @@ class Reconciler:
 
 
 def is_a_case(stream: str) -> bool:
-    return stream.partition("-")[0] in CASE_PROCESSES and "!" not in stream
+    return stem_of(stream) in CASE_PROCESSES and "!" not in stream
 
 
 def is_open(state: State) -> bool:

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from services.database import ROLES, migrate
 from services.embedded_postgresql import EmbeddedPostgreSQL
-from tests.system import Database
+from tests.system import Database, Office
 
 # two processes share the files of the suite: the short ones come last, so that neither waits long for the other
 LONG_FIRST = ("workflows", "services", "projections", "domain")
@@ -42,3 +42,11 @@ def database(server: EmbeddedPostgreSQL, request: pytest.FixtureRequest) -> Data
     database = Database(server.superuser_dsn, name, PASSWORDS)
     migrate(database.superuser, PASSWORDS)
     return database
+
+
+@pytest.fixture(scope="module")
+def office(database: Database) -> Iterator[Office]:
+    """Founded, in this module's database."""
+    office = Office(database).founded()
+    yield office
+    office.close()

@@ -122,6 +122,10 @@ class Office:
         found(self.ledger, self.door.public, POLICY, STAFF)
         return self
 
+    def elsewhere(self) -> Ledger:
+        """The same ledger as another process has it: nothing in memory yet. To be closed."""
+        return Ledger(self.ledger.url, self.clock, self.door.verifier())
+
     def submission(self, command: Command, case: str, person: str, id_: str | None = None) -> Submission:
         fields = sealed_for(case, command.model_dump(mode="json"))
         plain = Submission(kind=command.kind, id=id_ or str(uuid4()), case=case, fields=fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from threading import get_ident
 from typing import Any
 
@@ -18,7 +18,6 @@ from domain.account_creation_messages import ApproveAccount
 from services.awaited import AwaitedLedger
 from services.credentials import Unproven
 from services.group_commit import MOST_AT_ONCE, NOT_WORTH_SHARING, ON_THE_WAY, GroupCommitOfTasks
-from services.ledger import Ledger
 from services.recorder import ToRecord
 from services.submissions import Submission
 from tests.system import Database, Office, a_case, a_request
@@ -135,13 +134,6 @@ async def test_who_asks_again_as_soon_as_it_is_answered_is_not_forgotten() -> No
 # -- on PostgreSQL
 
 
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
-
-
 @pytest_asyncio.fixture
 async def awaited(office: Office) -> AsyncIterator[AwaitedLedger]:
     async with AwaitedLedger(office.ledger) as awaited:
@@ -248,12 +240,12 @@ async def test_who_waits_too_long_for_the_log_is_told_so_and_nothing_is_recorded
 
 @pytest.mark.asyncio
 async def test_what_another_process_recorded_meanwhile_is_read_on_before_anything_is_said(
-    office: Office, awaited: AwaitedLedger, database: Database
+    office: Office, awaited: AwaitedLedger
 ) -> None:
     asked = request(office, "task.elsewhere")
     assert (await awaited.submit(asked)).facts
     first, too_late = approval(office, asked.case), approval(office, asked.case)
-    elsewhere = Ledger(database.url("recorder"), office.clock, office.door.verifier())
+    elsewhere = office.elsewhere()
     assert elsewhere.submit(first).facts
     elsewhere.close()
     answer = await awaited.submit(too_late)
@@ -263,9 +255,9 @@ async def test_what_another_process_recorded_meanwhile_is_read_on_before_anythin
 
 @pytest.mark.asyncio
 async def test_a_process_that_has_read_nothing_yet_reads_first_and_never_on_the_loop(
-    office: Office, database: Database, monkeypatch: pytest.MonkeyPatch
+    office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh = Ledger(database.url("recorder"), office.clock, office.door.verifier())
+    fresh = office.elsewhere()
     asked_by = list[int]()
     read_on = fresh.recorder.read_on
 

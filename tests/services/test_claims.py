@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -11,7 +10,7 @@ import pytest
 from domain.facts import Envelope
 from services.ledger import Ledger, stored
 from services.recorder import NotRecorded, Recording, ToRecord, learn, recorded_together
-from tests.system import Database, Office, a_case, a_request
+from tests.system import Office, a_case, a_request
 
 
 class Said(NamedTuple):
@@ -48,13 +47,6 @@ class Writer:
             (row,) = recorded_together(conn, [asked])
         learn(recording, row)
         self._stands_at += len(said)
-
-
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,6 @@ from tests.system import POLICY, Database, Office, SetClock, a_case, a_request, 
 
 LIFE = timedelta(hours=72)
 A_MOMENT = timedelta(microseconds=1)
-
-
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from services.hr import office as hr_office
 from services.hr.csv_feed import COLUMNS, LARGEST_FEED_BYTES, Feed, read_feed
 from services.hr.office import Terms, take_file
 from services.settings import Settings
-from tests.system import POLICY, STAFF, Database, Office
+from tests.system import POLICY, STAFF, Office
 
 THE_POLICY = parse_policy(POLICY.read_text(encoding="utf-8"), "mmrls.toml")
 STAFF_TEXT = STAFF.read_text(encoding="utf-8")
@@ -194,13 +194,6 @@ def test_a_branch_may_be_given_by_its_name() -> None:
 
 
 # what the directory makes of it
-
-
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
 
 
 def taken(office: Office, text: str, **terms: Any) -> dict[str, Any]:

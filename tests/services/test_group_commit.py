@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from threading import Event
@@ -97,13 +97,6 @@ def test_a_writer_alone_waits_for_nobody_and_the_next_one_neither() -> None:
 
 
 # -- on PostgreSQL
-
-
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
 
 
 def submitted_together(office: Office, submissions: Sequence[Submission]) -> list[Answer]:

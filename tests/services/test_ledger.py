@@ -37,20 +37,13 @@ from workflows.messages import NO_CASE
 OPERATOR = operator("a test")
 
 
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
-
-
 @pytest.fixture
 def another(database: Database, office: Office) -> Iterator[Office]:
     """The same system as another process has it: nothing in memory yet."""
     other = Office(database, office.clock)
     other.door = office.door
     other.ledger.close()
-    other.ledger = Ledger(database.url("recorder"), office.clock, office.door.verifier())
+    other.ledger = office.elsewhere()
     yield other
     other.close()
 

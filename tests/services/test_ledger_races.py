@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -27,13 +26,6 @@ from tests.system import MONDAY, POLICY, Database, Office, a_case, a_request, se
 pytestmark = pytest.mark.ordeal
 
 ROUNDS = 12
-
-
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
 
 
 def sends(office: Office, command: Command, case: str, person: str, id_: str | None = None) -> Sends:

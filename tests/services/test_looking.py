@@ -12,22 +12,15 @@ from domain.policy_adoption import STREAM as POLICIES
 from domain.policy_adoption import AdoptPolicy
 from services.ledger import Ledger
 from services.recorder import LedgerRecorder
-from tests.system import POLICY, Database, Office, a_case, a_request, sealed
+from tests.system import POLICY, Office, a_case, a_request, sealed
 
 LIMIT = "[settings.reason_max_chars]\nvalue = 4000"
 
 
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
-
-
 @pytest.fixture
-def door(database: Database, office: Office) -> Iterator[Ledger]:
+def door(office: Office) -> Iterator[Ledger]:
     """The ledger of another process: what `office` records it has to read."""
-    door = Ledger(database.url("recorder"), office.clock, office.door.verifier())
+    door = office.elsewhere()
     yield door
     door.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from itertools import count
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from services.hr import office as hr_office
 from services.hr.scim import EMPLOYMENT, LARGEST_BODY_BYTES, LedgerStorage, ScimDoor
 from services.ledger import Answer, Ledger
 from services.seal import Seal
-from tests.system import Database, Office
+from tests.system import Office
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -84,13 +84,6 @@ def a_user(name: str, number: str) -> dict[str, Any]:
         "emails": [{"type": "work", "value": name, "primary": True}],
         ENTERPRISE: {"employeeNumber": number, "department": "Durant library"},
     }
-
-
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -11,16 +10,9 @@ from scim2_server.storage import AsyncScimStorage
 from scim2_server.testing import AsyncScimStorageContract
 
 from services.hr.scim import LedgerStorage, scim_provider
-from tests.system import Database, Office
+from tests.system import Office
 
 NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
 
 
 class TestTheStorageOverTheLog(AsyncScimStorageContract):

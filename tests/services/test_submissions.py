@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -26,13 +25,6 @@ DELEGATED = {
     "until": "2026-03-09T09:00:00-06:00",
     "reason": sealed().model_dump(mode="json") | {"under": ["case:delegation"]},
 }
-
-
-@pytest.fixture(scope="module")
-def office(database: Database) -> Iterator[Office]:
-    office = Office(database).founded()
-    yield office
-    office.close()
 
 
 def payload(kind: str = REQUEST, case: str = CASE, **fields: Any) -> dict[str, Any]:
