@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4, uuid5
@@ -62,6 +62,7 @@ from workflows.messages import NO_CASE
 
 LOSSES_BEFORE_LOCKING = 3
 LATELY_SECONDS = 1.0
+WAIT_FOR_ANOTHERS_LOOK_SECONDS = 1.0
 CASES_IN_MEMORY = 2_000
 # of each case: what a workflow has not folded yet is rarely more than its newest facts
 FACTS_IN_MEMORY = 16
@@ -158,6 +159,8 @@ class Ledger(Application[str]):
         self._cases: OrderedDict[str, InMemory] = OrderedDict()
         # on the monotonic clock: nothing of the library that stood in the log then is missing in memory
         self._looked_at = -math.inf
+        # held by whoever looks for all
+        self._looking = Lock()
 
     def construct_mapper(self) -> Mapper[str]:
         return EnvelopeMapper(self.construct_transcoder())
@@ -225,7 +228,7 @@ class Ledger(Application[str]):
 
     def library(self, version: str = "") -> Library:
         """The library as of now, read on to the newest event. What is learned later does not change it."""
-        self._read_on()
+        self._look(time.monotonic())
         with self._mutex:
             still = self._register.still()
         return Library(still, self.clock.now(), version)
@@ -237,7 +240,7 @@ class Ledger(Application[str]):
 
     def library_position(self) -> int:
         """The log position of the newest event that changed what decisions know of the library."""
-        self._read_on()
+        self._look(time.monotonic())
         with self._mutex:
             return self._register.outside_position
 
@@ -248,18 +251,15 @@ class Ledger(Application[str]):
 
     def seen(self, case: str) -> State:
         """The case as it stands in the log now, for whoever looks at the rest of the library by `rules`."""
-        if self._has_looked_lately():
+        if not self._look(lately(), case):
             newer = self.recorder.stream_after(case, self._in_memory(case).position)
             self._learn(case, [recorded_from(row) for row in newer])
-        else:
-            self._read_on(case)
         return self._in_memory(case)
 
     def rules(self) -> Rules:
         """What a door looks at, by what this process has read within the last second: many who come together look once.
         The command is decided by what stands in the log when it is recorded."""
-        if not self._has_looked_lately():
-            self._read_on()
+        self._look(lately())
         with self._mutex:
             library = Library(self._register, self.clock.now())
             return Rules(library.policy.settings, library.today)
@@ -546,11 +546,24 @@ class Ledger(Application[str]):
         own, shared, known = self.recorder.read_on(case, after, shared_after, sender, id_, within)
         self._learn(case, [recorded_from(row) for row in own])
         self._learn_of_the_library([recorded_from(row) for row in shared])
-        self._looked_at = began
+        self._looked_at = max(self._looked_at, began)
         return known
 
-    def _has_looked_lately(self) -> bool:
-        return self.has_read() and time.monotonic() - self._looked_at < LATELY_SECONDS
+    def _look(self, since: float, case: str = "") -> bool:
+        """Memory then has all of the library that stood in the log at that time of the monotonic clock. Of many who ask
+        at once one reads, and the others wait for it. Whether this one has read, the case as well."""
+        if self._looked_at >= since:
+            return False
+        # not for longer: while PostgreSQL is away each is told so by itself, and not one after the other
+        mine = self._looking.acquire(timeout=WAIT_FOR_ANOTHERS_LOOK_SECONDS)
+        try:
+            if self._looked_at >= since:
+                return False
+            self._read_on(case)
+            return True
+        finally:
+            if mine:
+                self._looking.release()
 
     def _learn(self, case: str, recorded: Iterable[Recorded]) -> None:
         page = PAGES.get(stem_of(case))
@@ -678,6 +691,10 @@ UNPROVEN = Sender(Actor(kind=ActorKind.UNPROVEN, id="unproven"), "nothing", Chan
 def operator(name: str) -> Sender:
     """Whoever can read DATA and run the system: founds it, imports staff."""
     return Sender(Actor(kind=ActorKind.OPERATOR, id=name), "access to the installation", Channel.CLI, None)
+
+
+def lately() -> float:
+    return time.monotonic() - LATELY_SECONDS
 
 
 def stem_of(case: str) -> str:
