@@ -37,7 +37,7 @@ from services.settings import Settings
 from services.submissions import Submission
 from workflows.case import SEARCH_ATTRIBUTES, what_is_seen
 from workflows.catalogue import TYPE_NAMES
-from workflows.messages import OPENED
+from workflows.messages import OPENED, SUBMIT
 
 ANSWER_WITHIN = timedelta(seconds=30)
 ASK_AGAIN_SECONDS = 0.1
@@ -97,7 +97,7 @@ class Sending:
             start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
                 TYPE_NAMES[submission.process],
                 # on record with the start, should no worker be there to answer; once, so the question only names it
-                RawValue(Payload(metadata={"encoding": b"json/plain"}, data=message)),
+                as_sent(message),
                 id=submission.case,
                 task_queue=self._settings.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -118,11 +118,11 @@ class Sending:
 
     async def _update(self, submission: Submission) -> dict[str, Any]:
         client = await self._client()
-        handle = client.get_workflow_handle(submission.case)
+        handle, message = client.get_workflow_handle(submission.case), submission.model_dump_json().encode()
 
         async def ask() -> dict[str, Any]:
             answer: dict[str, Any] = await handle.execute_update(
-                "submit", submission.model_dump(mode="json"), id=update_id(submission), rpc_timeout=ANSWER_WITHIN
+                SUBMIT, as_sent(message), id=update_id(submission), rpc_timeout=ANSWER_WITHIN
             )
             return answer
 
@@ -155,6 +155,10 @@ class Sending:
     def _is_open(self, case: str) -> bool:
         state, _ = self._ledger.read_on(case)
         return state.position > 0 and not getattr(state, "closed", lambda: True)()
+
+
+def as_sent(message: bytes) -> RawValue:
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=message))
 
 
 async def once_it_is_ready(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
