@@ -132,11 +132,16 @@ def run_up(
         return failed.exit_code
 
 
+class Ended(BaseException):
+    """Asked to end, in the middle of what does not look for that. None of its errors, so that it takes it for one."""
+
+
 class Signals:
     """SIGINT and SIGTERM, counted: the first asks for an orderly end, a second one for a quick end."""
 
     def __init__(self) -> None:
         self.count = 0
+        self._break_off = False
 
     def __enter__(self) -> "Signals":
         self.before = {each: signal.signal(each, self._count) for each in (signal.SIGINT, signal.SIGTERM)}
@@ -148,6 +153,19 @@ class Signals:
 
     def _count(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
+        if self._break_off:
+            raise Ended
+
+    @contextmanager
+    def breaking_off(self) -> Iterator[None]:
+        """For what may be broken off anywhere, and would go on for as long as it waits: a signal does, as Ended."""
+        self._break_off = True
+        try:
+            if self.ending():
+                raise Ended
+            yield
+        finally:
+            self._break_off = False
 
     def ending(self) -> bool:
         return self.count > 0
@@ -173,6 +191,8 @@ class Tree:
             self._first_start(policy_file, staff_file)
             self._start_children()
             self._tend()
+        except Ended:
+            pass
         finally:
             self._stop()
         return 0
@@ -183,12 +203,12 @@ class Tree:
         self.temporal = EmbeddedTemporal(self.data, ports.get("temporal"), ports.get("temporal_ui"))
         self._say_where_the_cluster_is()
         self._start(self.postgresql, f"PostgreSQL on {self.postgresql.address}")
-        if not self.signals.ending():
+        with self.signals.breaking_off():
             self.plan.migrate(self.postgresql)
         self._start(self.temporal, f"Temporal on {self.temporal.address}, its pages on {self.temporal.ui_url}")
 
     def _first_start(self, policy_file: Path | None, staff_file: Path | None) -> None:
-        if not self.signals.ending():
+        with self.signals.breaking_off():
             self.plan.first_start(Settings.of_data(self.data), policy_file, staff_file)
 
     def _start_children(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from temporalio.client import Client
@@ -39,10 +40,15 @@ data, port, explicit = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "expl
 answering = "import http.server, os; from pathlib import Path; from services.settings import Settings;" \\
     "http.server.test(port=Settings.of_data(Path(os.environ['IMPRIMATUR_DATA'])).port, bind='127.0.0.1')"
 sleeping = "import time; time.sleep(600)"
+
+def does(what, *more):
+    print(what, *more, flush=True)
+    time.sleep(600 if sys.argv[3] == f"stuck: {what}" else 0)
+
 plan = Plan(
     children={"worker": [sys.executable, "-c", sleeping], "api": [sys.executable, "-c", answering]},
-    migrate=lambda postgresql: print("migrated", flush=True),
-    first_start=lambda settings, policy, staff: print("first start", policy, flush=True),
+    migrate=lambda postgresql: does("migrated"),
+    first_start=lambda settings, policy, staff: does("first start", policy),
 )
 sys.exit(run_up(
     Settings(data=data, port=port), port_explicit=explicit, policy_file=Path("the.toml"), staff_file=None,
@@ -217,6 +223,17 @@ def test_up_starts_in_order_and_sigterm_stops_all_of_it(data: Path) -> None:
 
 
 @pytest.mark.ordeal
+@pytest.mark.parametrize("stuck", ["migrated", "first start"])
+def test_what_does_not_come_to_its_end_is_broken_off(data: Path, stuck: str) -> None:
+    with up(data, explicit=f"stuck: {stuck}") as running:
+        running.until_said(stuck)
+        begun = list(pids(data).values())
+        assert running.end(signal.SIGTERM) == 0
+        assert running.said[-1] == "Stopped"
+    assert begun
+    assert not any(map(psutil.pid_exists, begun))
+
+
 def test_a_dead_part_is_started_again_and_the_others_go_on(data: Path) -> None:
     with up(data) as running:
         running.until_said("Imprimatur is up")
