@@ -61,6 +61,11 @@ class Sealed(Value):
     ciphertext: str = Field(max_length=100_000)
 
 
+def stem_of(stream: str) -> str:
+    """The process whose case or stream this is."""
+    return stream.partition("-")[0]
+
+
 def case_key(case: str) -> str:
     return f"case:{case}"
 
@@ -322,6 +327,13 @@ class State(BaseModel):
 
     def but(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
+
+    def closed(self) -> bool:
+        """What is no case is never open."""
+        return True
+
+    def is_open(self) -> bool:
+        return self.position > 0 and not self.closed()
 
 
 class Malformed(Exception):  # what arrived, not what went wrong here

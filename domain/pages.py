@@ -6,7 +6,7 @@ from domain.delegation import DELEGATION
 from domain.directory import DIRECTORY
 from domain.disclosure import DISCLOSURE
 from domain.erasure import ERASURE
-from domain.facts import Page
+from domain.facts import Page, stem_of
 from domain.founding import FOUNDING
 from domain.hr_feed import HR_FEED
 from domain.legal_hold import LEGAL_HOLD
@@ -55,3 +55,8 @@ CASE_PROCESSES = (
     REVOCATION.name,
     STAFF_CHANGE.name,
 )
+
+
+def is_of_a_case(stream: str) -> bool:
+    """And not of the whole library, nor of the attempts beside a case."""
+    return stem_of(stream) in CASE_PROCESSES and "!" not in stream

@@ -17,8 +17,8 @@ from psycopg.sql import SQL, Identifier
 
 from domain.account_creation_messages import claim
 from domain.attempts import AttemptRefused, AttemptsSuppressed
+from domain.facts import stem_of
 from domain.in_force import PREFIX
-from projections.folding import process_of
 from projections.projection import Logged, Projection
 from projections.sentences import what_happened
 
@@ -96,7 +96,7 @@ class AuditTrail(Projection):
         person, persons = persons_of(fact, actor["id"], said["on_behalf_of"])
         return (
             event.log_position, event.recorded_at, said["event_id"], said["v"], case, event.stream, event.position,
-            process_of(event.case), event.kind, what_happened(event.kind, fact), event.kind in REFUSED,
+            stem_of(event.case), event.kind, what_happened(event.kind, fact), event.kind in REFUSED,
             said["at"], said["occurred_at"], actor["kind"], actor["id"], said["on_behalf_of"], said["role"],
             said["place"], said["proven_by"], said["channel"], said["command_id"], said["cause"],
             said["correlation"], said["policy"], said["read_up_to"], array(said["clauses"]), array(said["claims"]),

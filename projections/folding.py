@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol, cast
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
-from domain.facts import Envelope, State
-from domain.pages import CASE_PROCESSES, PAGES
+from domain.facts import Envelope, State, stem_of
+from domain.pages import PAGES, is_of_a_case
 from domain.register import Register
 from domain.waiting import Wait
 from projections.projection import Logged
@@ -58,7 +58,7 @@ class Folded(NamedTuple):
 
     @property
     def process(self) -> str:
-        return process_of(self.last.case)
+        return stem_of(self.last.case)
 
 
 class Cases:
@@ -79,7 +79,7 @@ class Cases:
             yield event, self._fold(event) if is_of_a_case(event.stream) else None
 
     def _fold(self, event: Logged) -> Folded:
-        known, page = self._folded.get(event.stream), PAGES[process_of(event.stream)]
+        known, page = self._folded.get(event.stream), PAGES[stem_of(event.stream)]
         state = page.fold(cast(State, known.state) if known else page.initial(event.stream), [event.recorded])
         folded = Folded(
             cast(CaseState, state),
@@ -126,9 +126,3 @@ def as_logged(rows: Sequence[dict[str, Any]]) -> list[Logged]:
     return [Logged(*row.values()) for row in rows]
 
 
-def process_of(case: str) -> str:
-    return case.partition("-")[0]
-
-
-def is_of_a_case(stream: str) -> bool:
-    return process_of(stream) in CASE_PROCESSES and "!" not in stream

@@ -16,7 +16,7 @@ from psycopg.sql import SQL
 
 from domain.delegation import Delegated, DelegationEnded
 from domain.directory import FriendsRoleDeclared, OfPerson
-from domain.facts import Fact
+from domain.facts import Fact, stem_of
 from domain.hr_feed_messages import (
     GroupDeleted,
     GroupStored,
@@ -31,8 +31,9 @@ from domain.hr_feed_messages import (
 )
 from domain.in_force import AccountPutInService, AccountTakenOutOfService, SeatChanged
 from domain.opening_hours import BranchClosed, CalendarAdopted, ClosureLifted
+from domain.pages import is_of_a_case
 from domain.policy_adoption import PolicyAdopted
-from projections.folding import Cases, Folded, is_of_a_case, process_of
+from projections.folding import Cases, Folded
 from projections.projection import Logged, Projection
 
 STREAM, FACT = "stream", "fact"
@@ -113,7 +114,7 @@ class Standing(Projection):
     ) -> None:
         stream = event.stream
         if event.position == 1:
-            begun[STREAM, stream] = [STREAM, stream, stream, process_of(stream), "", event.log_position, None]
+            begun[STREAM, stream] = [STREAM, stream, stream, stem_of(stream), "", event.log_position, None]
         if isinstance(event.fact, AccountPutInService):
             self._stands_for(event.fact.account, stream, begun, cursor)
         elif folded and folded.state.closed():

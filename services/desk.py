@@ -29,6 +29,7 @@ from domain.facts import (
     NoAuthority,
     Recorded,
     State,
+    stem_of,
 )
 from domain.library import Library
 from domain.openings import Purpose
@@ -44,7 +45,7 @@ from services.explaining import explained
 from services.forms import command_kind, filled_in, patron_keys, still_sealed
 from services.founding import operator_name
 from services.hr.office import Terms, take_file
-from services.ledger import Ledger, Sender, operator, stem_of
+from services.ledger import Ledger, Sender, operator
 from services.openings import opened_for
 from services.patron_forms import note_patrons, numbered
 from services.patrons import PatronIndex

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from domain.clauses import PR_12
-from domain.facts import Evidence, Malformed, NoAuthority, Recorded
+from domain.facts import Evidence, Malformed, NoAuthority, Recorded, stem_of
 from domain.openings import Purpose
 from domain.photo_permission import PROCESS as PICTURES
 from services.desk import Caller, Desk, NoSuchCase, may_read_texts, reader_of
@@ -36,7 +36,7 @@ async def picture_of(
     desk: Desk, case: str, reader: Caller | None, purpose: Purpose = Purpose.CASE_WORK
 ) -> OpenedFile:
     """The picture that the case is about."""
-    if case.partition("-")[0] != PICTURES:
+    if stem_of(case) != PICTURES:
         raise Malformed("case", f"{case} is no case of a picture", f"one that begins with {PICTURES}-")
     return await desk.in_a_thread(lambda: _opened(desk, case, None, reader, purpose))
 

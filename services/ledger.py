@@ -40,6 +40,7 @@ from domain.facts import (
     Refused,
     State,
     content_hash,
+    stem_of,
 )
 from domain.hr_register import HrRegister
 from domain.library import Library
@@ -695,10 +696,6 @@ def operator(name: str) -> Sender:
 
 def lately() -> float:
     return time.monotonic() - LATELY_SECONDS
-
-
-def stem_of(case: str) -> str:
-    return case.partition("-")[0]
 
 
 def a_case_of_some_process(case: str) -> None:

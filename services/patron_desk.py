@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from domain.facts import Malformed
+from domain.facts import Malformed, stem_of
 from domain.openings import Purpose
 from domain.photo_permission import PROCESS as PICTURES
 from services.desk import Caller, Desk, reader_of
@@ -18,7 +18,7 @@ from services.receipts import receipt
 
 async def add_picture(desk: Desk, case: str, raw: bytes, caller: Caller, id_: str | None = None) -> dict[str, Any]:
     """The picture of a case, freed of what a camera writes beside it. Malformed where it is none."""
-    if case.partition("-")[0] != PICTURES:
+    if stem_of(case) != PICTURES:
         raise Malformed("case", f"{case} is no case of a picture", f"one that begins with {PICTURES}-")
     await desk.only_who_has_to_do_with(case, caller.person)
     megapixels = (await desk.policy()).settings.picture_megapixels_most.value

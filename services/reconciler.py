@@ -18,11 +18,11 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.facts import Recorded, State
-from domain.pages import CASE_PROCESSES, PAGES
+from domain.facts import Recorded, State, stem_of
+from domain.pages import PAGES, is_of_a_case
 from domain.waiting import Reconsider
 from services.healing import Healer
-from services.ledger import EVENT_IDS, SYSTEM, Ledger, stem_of
+from services.ledger import EVENT_IDS, SYSTEM, Ledger
 from services.recorder import Row
 from workflows.catalogue import TYPE_NAMES
 from workflows.messages import NUDGE
@@ -93,7 +93,7 @@ class Reconciler:
 
     def _learn(self, row: Row) -> None:
         """A run knows what it recorded itself. What came by another door, or from a run before, it may not know."""
-        if not is_a_case(row.stream):
+        if not is_of_a_case(row.stream):
             return
         recorded = self._ledger.recorded(row)
         self._asleep.discard(row.stream)
@@ -106,7 +106,7 @@ class Reconciler:
 
     def _is_the_end(self, last: Recorded) -> bool:
         if isinstance(last.fact, PAGES[stem_of(last.envelope.case)].perhaps_ends_with):
-            return not is_open(self._ledger.state(last.envelope.case))
+            return not self._ledger.state(last.envelope.case).is_open()
         return is_the_end(last)
 
     def _reckon_anew(self) -> None:
@@ -133,7 +133,7 @@ class Reconciler:
 
     def _reconsider(self, case: str) -> None:
         state = self._ledger.state(case)
-        if is_open(state):
+        if state.is_open():
             id_ = str(uuid5(EVENT_IDS, f"{case}/reconsider/{state.position}"))
             if self._ledger.submit_own(Reconsider(), case, SYSTEM, id_).facts:
                 self._perhaps_behind.add(case)
@@ -153,7 +153,7 @@ class Reconciler:
             # a server that cannot list is asked about each case
             log.info("no list of workflows: %s", error.status.name)
         unlike = {case for case, run in self._open.items() if running.get(case) != run}
-        ended = {case for case in running if is_a_case(case) and case not in self._open}
+        ended = {case for case in running if is_of_a_case(case) and case not in self._open}
         # one that is just about to end is left alone: a nudge at that moment would take its end back
         self._perhaps_behind |= unlike | (ended & self._ending)
         self._ending = ended
@@ -176,9 +176,9 @@ class Reconciler:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            return await self.bring_back(case) if is_open(state) else ""
+            return await self.bring_back(case) if state.is_open() else ""
         if found.status is not WorkflowExecutionStatus.RUNNING:
-            return await self.bring_back(case) if is_open(state) else ""
+            return await self.bring_back(case) if state.is_open() else ""
         # Told to read on without being asked first: a query that meets an update in one workflow task can make the
         # SDK write a history that no worker can replay.
         await handle.signal(NUDGE, rpc_timeout=ANSWER_WITHIN)
@@ -200,16 +200,8 @@ class Reconciler:
         return started.first_execution_run_id or ""
 
 
-def is_a_case(stream: str) -> bool:
-    return stem_of(stream) in CASE_PROCESSES and "!" not in stream
-
-
-def is_open(state: State) -> bool:
-    return state.position > 0 and not getattr(state, "closed", lambda: True)()
-
-
 def is_the_end(last: Recorded) -> bool:
     """Whether the case ended with this fact: the state of an ended case follows from its last fact alone."""
     case = last.envelope.case
     page = PAGES[stem_of(case)]
-    return not is_open(page.fold(page.initial(case), [last]))
+    return not page.fold(page.initial(case), [last]).is_open()

@@ -154,7 +154,7 @@ class Sending:
 
     def _is_open(self, case: str) -> bool:
         state, _ = self._ledger.read_on(case)
-        return state.position > 0 and not getattr(state, "closed", lambda: True)()
+        return state.is_open()
 
 
 def as_sent(message: bytes) -> RawValue:

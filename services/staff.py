@@ -29,7 +29,7 @@ from domain import posting_rights_messages as of_rights
 from domain.administrators import what_breaks_pr_7
 from domain.delegation import STREAM as DELEGATION
 from domain.delegation import DelegationLapsed
-from domain.facts import Act, Command, Fact, Malformed, Recorded, Refused, State
+from domain.facts import Act, Command, Fact, Malformed, Recorded, Refused, State, stem_of
 from domain.in_force import RightsEnded
 from domain.library import Library
 from domain.pages import PAGES
@@ -98,7 +98,7 @@ class OpenCases:
     def _note(self, stream: str, version: int, topic: str) -> None:
         if topic in ENDINGS:
             self._open.pop(stream, None)
-        elif version == 1 and "!" not in stream and stream.partition("-")[0] in ASKED_ANEW:
+        elif version == 1 and "!" not in stream and stem_of(stream) in ASKED_ANEW:
             self._open[stream] = None
 
 
@@ -225,16 +225,16 @@ def rehearsed(ledger: Ledger, person: str, then: Library, if_they_stay: Library)
 
 def what_would_follow(case: str, state: State, then: Library, if_they_stay: Library) -> tuple[Fact, ...]:
     """By their departure, in a case that is still open then; what time brings anyway is another thing."""
-    page = PAGES[case.partition("-")[0]]
+    page = PAGES[stem_of(case)]
     for fact in decided(LetTimePass(), case, state, if_they_stay):
         state = page.evolve(state, fact)
-    return () if cast(Any, state).closed() else decided(Reconsider(), case, state, then)
+    return () if state.closed() else decided(Reconsider(), case, state, then)
 
 
 def decided(command: Command, case: str, state: State, then: Library) -> tuple[Fact, ...]:
     act = Act(command, "rehearsal", case, SYSTEM.actor, then.at, SYSTEM.channel, SYSTEM.method)
     try:
-        return PAGES[case.partition("-")[0]].decide(act, state, then).facts
+        return PAGES[stem_of(case)].decide(act, state, then).facts
     except Refused:
         return ()
 
@@ -263,7 +263,7 @@ def belongings(library: Library, states: Iterable[State]) -> Iterator[tuple[str,
     for given in library.delegations():
         yield from (("delegation", given.delegation, each) for each in (given.giver, given.to))
     for state in states:
-        if not cast(Any, state).closed():
+        if not state.closed():
             yield "request", state.case, cast(Any, state).requester
             waiting = getattr(state, "waiting", None)
             yield from (("task", state.case, each) for each in (waiting.persons if waiting else ()))

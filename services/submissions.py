@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from domain.facts import KINDS, Command, Malformed, case_key, content_hash, patron_key
+from domain.facts import KINDS, Command, Malformed, case_key, content_hash, patron_key, stem_of
 
 LARGEST_SUBMISSION_BYTES = 256_000
 NAME_OF_A_FIELD = re.compile(r"[A-Za-z0-9_]{1,60}")
@@ -42,7 +42,7 @@ class Submission(BaseModel):
 
     @property
     def process(self) -> str:
-        return self.case.partition("-")[0]
+        return stem_of(self.case)
 
     @cached_property
     def command(self) -> Command:

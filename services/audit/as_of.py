@@ -18,17 +18,17 @@ from psycopg.sql import SQL
 
 from domain.account_creation_messages import OfAccount
 from domain.directory import OfPerson, Person
-from domain.facts import Malformed, Recorded, State
+from domain.facts import Malformed, Recorded, State, stem_of
 from domain.in_force import OfRights, SeatChanged
 from domain.library import Library
-from domain.pages import PAGES
+from domain.pages import PAGES, is_of_a_case
 from domain.policy_adoption import PolicyAdopted
 from domain.posting_rights import PROCESS as RIGHTS
 from domain.register import Register
 from projections.account_register import Account, follow, health_at, reseat
 from projections.cases import COLUMNS as CASE_COLUMNS
 from projections.cases import row as case_row
-from projections.folding import CaseState, Folded, is_of_a_case
+from projections.folding import CaseState, Folded
 from projections.inbox import COLUMNS as TASK_COLUMNS
 from projections.inbox import tasks
 from projections.projection import Logged
@@ -36,7 +36,7 @@ from projections.rights import IN_FORCE, SUSPENDED, Right, after
 from projections.standing import FACT, STOOD_AT, STREAM, keys_of
 from services.audit.reading import EFFECTIVE_AT, newest, position_at
 from services.explaining import TOUCHING
-from services.ledger import recorded_from, stem_of
+from services.ledger import recorded_from
 from services.recorder import Row
 
 EVENTS = "select originator_id, originator_version, topic, state, notification_id, recorded_at from ledger.events "

@@ -17,13 +17,13 @@ from temporalio.client import Client, WorkflowExecution
 
 from domain.attempts import stream_beside
 from domain.facts import Malformed
+from domain.pages import is_of_a_case
 from domain.run_history import KeepRunHistory, RunHistories, stream_of
 from services.audit.run_histories import MEDIA_TYPE, packed
 from services.clock import SystemClock
 from services.door import door_key, key_encryption_key
 from services.evidence import EvidenceStore
 from services.ledger import EVENT_IDS, SYSTEM, Ledger
-from services.reconciler import is_a_case
 from services.seal import KeyStore, Seal
 from services.settings import Settings
 from services.worker import connected, until_it_answers
@@ -75,7 +75,7 @@ class HistoryKeeper:
         since = f" and CloseTime > '{self._ended_by.isoformat()}'" if self._ended_by else ""
         newest = self._ended_by
         async for each in self._client.list_workflows(ENDED + since):
-            if each.run_id not in self._kept and is_a_case(each.id):
+            if each.run_id not in self._kept and is_of_a_case(each.id):
                 self._left[each.run_id] = each
             if each.close_time and (newest is None or each.close_time - LOOK_BACK > newest):
                 newest = each.close_time - LOOK_BACK

@@ -6,10 +6,9 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
 
-from domain.facts import Recorded, State
+from domain.facts import Recorded, State, stem_of
 from domain.pages import PAGES
 from domain.register import Register
-from services.ledger import stem_of
 
 CASES_IN_MEMORY = 20_000
 # a decision that was made on what was older by a few events is the rule while many decide at once

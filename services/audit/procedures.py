@@ -22,11 +22,11 @@ from temporalio.worker import Replayer
 
 from domain.attempts import SUFFIX
 from domain.facts import Recorded, content_hash
+from domain.pages import is_of_a_case
 from domain.run_history import RunHistoryKept
 from services.audit.reading import every_event, newest, reading, stream_up_to
 from services.audit.run_histories import ENDED_FROM_OUTSIDE, NoHistory, Said, said, unpacked
 from services.evidence import EvidenceStore
-from services.reconciler import is_a_case
 from services.seal import CannotOpen
 from services.worker import sandbox
 from workflows.catalogue import WORKFLOWS
@@ -121,7 +121,7 @@ class Runs:
 
     async def of_temporal(self, client: Client) -> None:
         async for each in client.list_workflows(ALL_OF_OURS):
-            if is_a_case(each.id):
+            if is_of_a_case(each.id):
                 listed = each.id, each.run_id, each.status.name.lower() if each.status else ""
                 self._noted.execute("insert or replace into listed values (?, ?, ?)", listed)
 

@@ -23,6 +23,7 @@ from domain.facts import (
     Malformed,
     Recorded,
     State,
+    stem_of,
 )
 from domain.library import Library
 from domain.pages import PAGES
@@ -30,7 +31,7 @@ from domain.register import Register
 from services.audit.knowledge import Libraries, Streams
 from services.audit.known_differences import KnownDifference
 from services.audit.reading import every_event, shared_up_to, stream_up_to
-from services.ledger import Refusal, decided, refusal_of, stem_of
+from services.ledger import Refusal, decided, refusal_of
 
 SHOWN_MOST = 1_000
 

@@ -18,7 +18,7 @@ from domain.erasure_messages import (
     ReportWhatStands,
     Trace,
 )
-from domain.facts import Actor, ActorKind, Command, Evidence, Fact, patrons_in
+from domain.facts import Actor, ActorKind, Command, Evidence, Fact, State, patrons_in
 from domain.legal_hold import HoldPlaced, Over, PlaceHold, ReleaseHold
 from domain.pages import CASE_PROCESSES
 from services.erasing import keys_of as keys_to_destroy
@@ -186,8 +186,8 @@ class Entrusted(Patrons):
         return tuple(Trace(case=case, open=self.is_open(case), newest=at) for case, at in newest.items())
 
     def is_open(self, case: str) -> bool:
-        is_a_case = case.partition("-")[0] in CASE_PROCESSES and case in self.streams
-        return is_a_case and not getattr(self.state(case), "closed", lambda: True)()
+        state: State = self.state(case)
+        return state.is_open()
 
 
 def named_in(value: object) -> list[str]:

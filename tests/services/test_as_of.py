@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from domain.facts import stem_of
 from domain.pages import PAGES
 from projections.account_register import AccountRegister
 from projections.cases import CasePages
@@ -20,7 +21,6 @@ from projections.staff_directory import StaffDirectory
 from projections.standing import Standing
 from services.audit.as_of import as_of, differing, effective_by, fields_of, registers_of, stood_at
 from services.audit.reading import every_event, newest, position_at, reading
-from services.ledger import stem_of
 from services.projector import drop, rebuild
 from tests.projections.history import REQUESTER, Life, a_life, rows, with_a_restart_after_each
 from tests.services.auditing import live

@@ -25,10 +25,9 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from domain.account_creation import AccountCase
 from domain.account_creation_messages import ApproveAccount, CompleteTask, ConfirmAdministration
 from domain.attempts import stream_beside
-from domain.facts import Command, Envelope, State
+from domain.facts import Command, Envelope, State, stem_of
 from services.embedded_temporal import SEARCH_ATTRIBUTES
 from services.erasing import ErasureActivities
-from services.ledger import stem_of
 from services.reconciler import Reconciler
 from services.worker import sandbox, worker_of
 from tests.system import LOGO, TASKS, Office, a_case, a_request
