@@ -20,7 +20,6 @@ from domain.erasure import PROCESS, ErasureCase, Stage
 from domain.erasure_messages import RecordDestruction, ReportWhatStands, Trace
 from domain.facts import Command, Recorded, Refused, State, case_key, patron_key, stem_of
 from domain.openings import BESIDE
-from domain.pages import CASE_PROCESSES
 from services.activities import as_facts_of_case, this_run
 from services.key_rotation import destroy, finish
 from services.key_store import CannotOpen, KeyFile
@@ -100,9 +99,8 @@ class ErasureActivities:
                 newest[case] = max(row["newest"], newest.get(case, row["newest"]))
         for case, at in newest.items():
             state = self._ledger.state(case)
-            open_ = stem_of(case) in CASE_PROCESSES and not state.closed()
             account = cast(Any, state).search().get("Account", "") if hasattr(state, "search") else ""
-            yield Trace(case=case, open=open_, account=account, newest=at)
+            yield Trace(case=case, open=not state.closed(), account=account, newest=at)
 
 
 class IndexSweeper:

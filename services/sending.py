@@ -134,7 +134,7 @@ class Sending:
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
-            if brought_back or not await asyncio.to_thread(self._is_open, submission.case):
+            if brought_back or not (await asyncio.to_thread(self._ledger.state, submission.case)).is_open():
                 break
             await Reconciler(client, self._ledger, self._settings.task_queue).bring_back(submission.case)
         return await self._directly(submission)
@@ -151,10 +151,6 @@ class Sending:
         except Unproven as error:
             self._ledger.refuse_unproven(submission.case, submission.kind, str(error))
             return as_answer(Answer(refusal=unproven_refusal(str(error)), unproven=True))
-
-    def _is_open(self, case: str) -> bool:
-        state, _ = self._ledger.read_on(case)
-        return state.is_open()
 
 
 def as_sent(message: bytes) -> RawValue:

@@ -34,6 +34,7 @@ from domain.facts import (
     Refused,
     Sealed,
     State,
+    stem_of,
 )
 from domain.founding import FoundSystem
 from domain.library import Library
@@ -127,7 +128,7 @@ class House:
         return Library(self.register, self.now, self.state(case).policy if case else "")
 
     def state(self, case: str) -> State:
-        return self.states.get(case) or PAGES[case.partition("-")[0]].initial(case)
+        return self.states.get(case) or PAGES[stem_of(case)].initial(case)
 
     def case(self, case: str = CASE) -> AccountCase:
         state = self.state(case)
@@ -154,7 +155,7 @@ class House:
     def decides(self, command: Command, by: str | Actor, case: str = CASE) -> Decision:
         act, state = self.act(command, by, case), self.state(case)
         library = Library(self.register, self.now, state.policy)
-        decision = PAGES[case.partition("-")[0]].decide(act, state, library)
+        decision = PAGES[stem_of(case)].decide(act, state, library)
         received: dict[str, Any] | None = received_as(act)
         for fact in decision.facts:
             self.records(fact, act, decision, library, received)
@@ -177,7 +178,7 @@ class House:
         recorded = Recorded(envelope, fact, len(self.log) + 1, act.at)
         self.log.append(recorded)
         self.register.evolve(envelope, fact, recorded.log_position)
-        self.states[act.case] = PAGES[act.case.partition("-")[0]].fold(state, [recorded])
+        self.states[act.case] = PAGES[stem_of(act.case)].fold(state, [recorded])
 
     def refuses(self, command: Command, by: str | Actor, case: str = CASE) -> Refused:
         with pytest.raises(Refused) as caught:

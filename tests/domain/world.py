@@ -22,6 +22,7 @@ from domain.facts import (
     Recorded,
     Sealed,
     State,
+    stem_of,
 )
 from domain.in_force import AccountPutInService, AccountTakenOutOfService
 from domain.library import Library
@@ -110,7 +111,7 @@ class World:
 
     def state(self, case: str) -> Any:
         """As it stands: what was folded before is not folded again."""
-        page = PAGES[case.partition("-")[0]]
+        page = PAGES[stem_of(case)]
         known, recorded = self.states.get(case) or page.initial(case), self.streams.get(case, [])
         self.states[case] = page.fold(known, recorded[known.position :])
         return self.states[case]
@@ -125,7 +126,7 @@ class World:
         return f"command-{len(self.log)}"
 
     def judged(self, case: str, command: Command, by: Actor, id_: str = "") -> Decision:
-        page, state = PAGES[case.partition("-")[0]], self.state(case)
+        page, state = PAGES[stem_of(case)], self.state(case)
         act = Act(command, id_ or self.next_command(), case, by, self.at, Channel.API, "a test")
         return page.decide(act, state, Library(self.register, self.at, state.policy))
 

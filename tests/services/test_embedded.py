@@ -88,7 +88,12 @@ class Up:
         return self.ended()
 
     def ended(self) -> int:
-        code = self.process.wait(timeout=30)
+        try:
+            code = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            # what it started ends with it
+            self.process.kill()
+            raise
         self.reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()
