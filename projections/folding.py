@@ -124,5 +124,3 @@ def learn(register: Register, event: Logged) -> None:
 
 def as_logged(rows: Sequence[dict[str, Any]]) -> list[Logged]:
     return [Logged(*row.values()) for row in rows]
-
-

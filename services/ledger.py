@@ -550,15 +550,19 @@ class Ledger(Application[str]):
         self._looked_at = max(self._looked_at, began)
         return known
 
+    def _has_looked(self, since: float) -> bool:
+        # a log that was empty then may have been founded meanwhile
+        return self.has_read() and self._looked_at >= since
+
     def _look(self, since: float, case: str = "") -> bool:
         """Memory then has all of the library that stood in the log at that time of the monotonic clock. Of many who ask
         at once one reads, and the others wait for it. Whether this one has read, the case as well."""
-        if self._looked_at >= since:
+        if self._has_looked(since):
             return False
         # not for longer: while PostgreSQL is away each is told so by itself, and not one after the other
         mine = self._looking.acquire(timeout=WAIT_FOR_ANOTHERS_LOOK_SECONDS)
         try:
-            if self._looked_at >= since:
+            if self._has_looked(since):
                 return False
             self._read_on(case)
             return True

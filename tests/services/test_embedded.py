@@ -227,7 +227,6 @@ def test_up_starts_in_order_and_sigterm_stops_all_of_it(data: Path) -> None:
         assert status(data) == []
 
 
-@pytest.mark.ordeal
 @pytest.mark.parametrize("stuck", ["migrated", "first start"])
 def test_what_does_not_come_to_its_end_is_broken_off(data: Path, stuck: str) -> None:
     with up(data, explicit=f"stuck: {stuck}") as running:
@@ -239,6 +238,7 @@ def test_what_does_not_come_to_its_end_is_broken_off(data: Path, stuck: str) -> 
     assert not any(map(psutil.pid_exists, begun))
 
 
+@pytest.mark.ordeal
 def test_a_dead_part_is_started_again_and_the_others_go_on(data: Path) -> None:
     with up(data) as running:
         running.until_said("Imprimatur is up")
